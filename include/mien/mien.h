@@ -1,0 +1,13 @@
+/* All of mien's public headers. */
+#ifndef MIEN_MIEN_H
+#define MIEN_MIEN_H
+
+#include <mien/base.h>
+#include <mien/eval.h>
+#include <mien/face.h>
+#include <mien/image.h>
+#include <mien/model.h>
+#include <mien/session.h>
+#include <mien/status.h>
+
+#endif

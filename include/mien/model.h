@@ -1,0 +1,167 @@
+/* Models: what a network is for, how pictures are prepared for it, what its scores mean, and the network
+ * itself. Read from `.mien` files, or from ONNX / OpenVINO IR, which are imported in memory.
+ *
+ * A model is read-only after loading and may be shared between threads.
+ */
+#ifndef MIEN_MODEL_H
+#define MIEN_MODEL_H
+
+#include <mien/status.h>
+#include <stddef.h>
+#include <stdint.h>
+
+MIEN_BEGIN_DECLS
+
+typedef struct mien_model mien_model;
+
+typedef enum mien_task {
+    MIEN_TASK_OTHER = 0, /**< run through mien_session only */
+    MIEN_TASK_DETECT = 1,
+    MIEN_TASK_EMBED = 2,
+    MIEN_TASK_LANDMARK = 3,
+} mien_task;
+
+typedef enum mien_color_order { MIEN_RGB = 0, MIEN_BGR = 1 } mien_color_order;
+
+/** How a face becomes the network's input. */
+typedef enum mien_crop {
+    MIEN_CROP_NONE = 0,
+    MIEN_CROP_SIMILARITY = 1, /**< similarity fit of 5 landmarks to the template (Umeyama 1991) */
+    MIEN_CROP_MARGIN = 2,     /**< box grown by a margin, then resized (FaceNet) */
+} mien_crop;
+
+typedef enum mien_normalize {
+    MIEN_NORM_MEAN_SCALE = 0,  /**< (x - mean[c]) * scale[c], x in 0..255 */
+    MIEN_NORM_STANDARDIZE = 1, /**< per picture: (x - mean(x)) / max(std(x), 1/sqrt(n)) (FaceNet) */
+} mien_normalize;
+
+/** One point of the calibration table: scores at or above `threshold` are reached by a fraction `fmr` of
+ *  non-mated pairs. */
+typedef struct mien_operating_point {
+    double fmr;       /**< false match rate in (0, 1) */
+    double threshold; /**< cosine similarity */
+    double fmr_lo, fmr_hi; /**< 95 % interval of the rate at this threshold */
+} mien_operating_point;
+
+enum { MIEN_MAX_OPERATING_POINTS = 64, MIEN_LANDMARKS = 5 };
+
+/** Everything a model file says of itself. Strings are never NULL, empty when unknown. */
+typedef struct mien_model_info {
+    const char *name;          /**< short, for instance "mobilefacenet" */
+    const char *description;
+    const char *licence;       /**< of the weights, SPDX where it has a name */
+    const char *training_data; /**< what it was trained on, and on what terms */
+    const char *source;        /**< where it came from, with revision */
+    const char *decoder;       /**< detectors: "yunet" or "scrfd"; else "" */
+    const char *sha256;        /**< hex of the file it was imported from */
+    mien_task task;
+    int input_width, input_height; /**< px; 0 where the network takes any size */
+    int input_multiple;            /**< sizes must be multiples of this; 1 when free */
+    mien_color_order color_order;
+    mien_normalize normalize;
+    float mean[3], scale[3];   /**< in the order of color_order */
+    mien_crop crop;
+    float crop_margin;         /**< MIEN_CROP_MARGIN: fraction of the box's longer side, added in total */
+    float landmarks[MIEN_LANDMARKS][2]; /**< template in input px: subject's right eye, left eye, nose tip,
+                                             right and left mouth corner (viewer's left to right) */
+    int embedding_len;         /**< floats; 0 for other tasks */
+    double default_fmr;        /**< operating point used by default; 0 when not calibrated */
+    const mien_operating_point *points; /**< ascending fmr */
+    size_t n_points;
+    uint64_t n_mated, n_nonmated; /**< sample sizes of the calibration */
+    const char *protocol;         /**< how and on what it was calibrated */
+    float min_face_px, max_face_frac; /**< detectors: smallest reliable face (px at network scale), largest as
+                                           a fraction of the input's shorter side */
+    uint64_t n_params;         /**< weights in the network */
+    uint64_t file_bytes;
+} mien_model_info;
+
+/** Load a model by path (.mien, .onnx, .xml) or by name.
+ *  A name is looked up as NAME.mien, then as a registry source file, in: each folder of MIEN_MODELS
+ *  (colon separated), the user's model folder (XDG_DATA_HOME/mien/models), models/ beside the program, the
+ *  installed share/mien/models, and ../shared/models. Known source files get the registry's metadata.
+ *  @return MIEN_OK; E_MODEL_MISSING (message says how to get it), E_MODEL_FORMAT, E_MODEL_CORRUPT,
+ *          E_MODEL_OP, E_MODEL_SHAPE, E_LIMIT, E_IO, E_NOMEM
+ *  @ownership the caller frees *ret_model after its last session is freed.  @threads any */
+MIEN_API MIEN_MUST_USE mien_status mien_model_load(const char *path_or_name, mien_model **ret_model,
+                                                   mien_error *err);
+
+/** Load the default model for a task: the first that is found of the registry's preference list. */
+MIEN_API MIEN_MUST_USE mien_status mien_model_load_default(mien_task task, mien_model **ret_model,
+                                                           mien_error *err);
+
+/** Read a .mien model from memory; the bytes must stay valid and unchanged while the model lives. */
+MIEN_API MIEN_MUST_USE mien_status mien_model_load_memory(const void *data, size_t size,
+                                                          mien_model **ret_model, mien_error *err);
+
+MIEN_API void mien_model_free(mien_model *model);
+
+/** Lend the description; lifetime of the model. */
+MIEN_API const mien_model_info *mien_model_info_of(const mien_model *model);
+
+/** Replace the description's data (strings and points are copied) before saving; not while shared. */
+MIEN_API MIEN_MUST_USE mien_status mien_model_set_info(mien_model *model, const mien_model_info *info,
+                                                       mien_error *err);
+
+/** Import ONNX (.onnx) or OpenVINO IR v10/v11 (.xml with its .bin beside it): read, check, simplify
+ *  (constants folded, batch normalisation folded); `info` overrides the registry, NULL to take what the
+ *  registry knows of the file's SHA-256. */
+MIEN_API MIEN_MUST_USE mien_status mien_model_import(const char *path, const mien_model_info *info,
+                                                     mien_model **ret_model, mien_error *err);
+
+/** Write a .mien file, whole or not at all. */
+MIEN_API MIEN_MUST_USE mien_status mien_model_save(const mien_model *model, const char *path,
+                                                   mien_error *err);
+
+/** Check a .mien file's structure and its SHA-256 trailer. E_DIGEST when a byte has changed. */
+MIEN_API MIEN_MUST_USE mien_status mien_model_verify(const char *path, mien_error *err);
+
+/** Look up the threshold for a target false match rate, interpolated in log(fmr) between points.
+ *  @return MIEN_OK; E_NOT_FOUND when the model has no calibration or the rate lies outside its table */
+MIEN_API MIEN_MUST_USE mien_status mien_model_threshold(const mien_model *model, double fmr,
+                                                        double *ret_threshold, mien_error *err);
+
+/** Estimate the false match rate at a threshold; the reverse of mien_model_threshold(). Outside the table
+ *  the nearest end is returned, and *ret_bound is -1 (true rate is lower) or +1 (higher), else 0. */
+MIEN_API MIEN_MUST_USE mien_status mien_model_fmr(const mien_model *model, double threshold,
+                                                  double *ret_fmr, int *ret_bound, mien_error *err);
+
+/* ---- registry: models known by name ---- */
+
+/** One entry of the built-in list of known models. Static strings. */
+typedef struct mien_registry_entry {
+    const char *name;      /**< "mobilefacenet" */
+    const char *file;      /**< source file name, "mobilefacenet_foamliu.onnx" */
+    const char *url;       /**< https, with the revision pinned */
+    const char *sha256;    /**< of the source file, hex */
+    const char *aux_file, *aux_url, *aux_sha256; /**< weights beside an .xml; "" when none */
+    const char *licence, *training_data, *description;
+    const char *use;       /**< "default", "reference", ... */
+    mien_task task;
+} mien_registry_entry;
+
+/** Lend entry 0, 1, ...; NULL past the end. */
+MIEN_API const mien_registry_entry *mien_registry_at(size_t index);
+
+/** Lend an entry by name or source file name; NULL when unknown. */
+MIEN_API const mien_registry_entry *mien_registry_find(const char *name);
+
+/** Find an entry's model on this machine: the path that mien_model_load() would read.
+ *  @param ret_path  [capacity] bytes; E_MODEL_MISSING when it is nowhere, E_LIMIT when it does not fit */
+MIEN_API MIEN_MUST_USE mien_status mien_registry_locate(const char *name, char *ret_path,
+                                                        size_t capacity, mien_error *err);
+
+/** Progress of a download in bytes; return non-zero to stop (E_INTERRUPTED). `total` 0 when unknown. */
+typedef int (*mien_progress_fn)(uint64_t done, uint64_t total, void *user);
+
+/** Download an entry into the user's model folder (or `dir`), check SHA-256, import, save NAME.mien.
+ *  Resumes a part download; honours MIEN_MIRROR (a base address, also file:) and the proxy variables.
+ *  Needs libcurl at run time, else E_UNSUPPORTED. Nothing is left in place on failure but the part file. */
+MIEN_API MIEN_MUST_USE mien_status mien_registry_pull(const char *name, const char *dir,
+                                                      mien_progress_fn progress, void *user,
+                                                      char *ret_path, size_t capacity,
+                                                      mien_error *err);
+
+MIEN_END_DECLS
+
+#endif
