@@ -1,0 +1,147 @@
+/* Files: mapped or read whole, and written whole or not at all.
+ *
+ * Only regular files are opened for reading: a FIFO or device named by mistake must not hang a run.
+ */
+#include "base/base.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static mien_status open_regular(const char *path, size_t max_bytes, int *ret_fd, size_t *ret_size,
+                                mien_error *err)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return mien__fail(err, errno == ENOENT || errno == ENOTDIR ? MIEN_E_NOT_FOUND : MIEN_E_IO,
+                          "cannot open %s: %s", path, strerror(errno));
+    struct stat st;
+    mien_status status = MIEN_OK;
+    if (fstat(fd, &st) != 0)
+        status = mien__fail(err, MIEN_E_IO, "cannot read %s: %s", path, strerror(errno));
+    else if (S_ISDIR(st.st_mode))
+        status = mien__fail(err, MIEN_E_IO, "%s is a directory", path);
+    else if (!S_ISREG(st.st_mode))
+        status = mien__fail(err, MIEN_E_IO, "%s is not a regular file", path);
+    else if ((uint64_t)st.st_size > max_bytes)
+        status = mien__fail(err, MIEN_E_LIMIT, "%s has %llu bytes, the limit is %zu", path,
+                            (unsigned long long)st.st_size, max_bytes);
+    if (status != MIEN_OK) {
+        close(fd);
+        return status;
+    }
+    *ret_fd = fd;
+    *ret_size = (size_t)st.st_size;
+    return MIEN_OK;
+}
+
+mien_status mien__file_map_open(mien__file_map *ret, const char *path, size_t max_bytes, mien_error *err)
+{
+    int fd = -1;
+    size_t size = 0;
+    mien_status status = open_regular(path, max_bytes, &fd, &size, err);
+    if (status != MIEN_OK)
+        return status;
+    void *data = NULL;
+    if (size > 0) {
+        data = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (data == MAP_FAILED)
+            status = mien__fail(err, MIEN_E_IO, "cannot map %s: %s", path, strerror(errno));
+    }
+    close(fd);
+    if (status == MIEN_OK)
+        *ret = (mien__file_map){ data, size, size > 0 };
+    return status;
+}
+
+mien_status mien__file_read(mien__file_map *ret, const char *path, size_t max_bytes, mien_error *err)
+{
+    int fd = -1;
+    size_t size = 0, done = 0;
+    mien_status status = open_regular(path, max_bytes, &fd, &size, err);
+    if (status != MIEN_OK)
+        return status;
+    uint8_t *const data = mien_alloc(size);
+    if (!data) {
+        close(fd);
+        return mien__nomem(err, size);
+    }
+    while (done < size) {
+        const ssize_t n = read(fd, data + done, size - done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            status = mien__fail(err, MIEN_E_IO, "cannot read %s: %s", path, strerror(errno));
+            break;
+        }
+        if (n == 0)
+            break; /* the file became shorter: what was read is what there is */
+        done += (size_t)n;
+    }
+    close(fd);
+    if (status != MIEN_OK) {
+        mien_free(data);
+        return status;
+    }
+    *ret = (mien__file_map){ data, done, false };
+    return MIEN_OK;
+}
+
+void mien__file_map_close(mien__file_map *m)
+{
+    if (m->mapped)
+        munmap((void *)(uintptr_t)m->data, m->size);
+    else
+        mien_free((void *)(uintptr_t)m->data);
+    *m = (mien__file_map){ NULL, 0, false };
+}
+
+static mien_status write_all(int fd, const uint8_t *data, size_t bytes, const char *path, mien_error *err)
+{
+    while (bytes > 0) {
+        const ssize_t n = write(fd, data, bytes);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return mien__fail(err, MIEN_E_IO, "cannot write %s: %s", path, strerror(errno));
+        data += n;
+        bytes -= (size_t)n;
+    }
+    if (fsync(fd) != 0 && errno != EINVAL)
+        return mien__fail(err, MIEN_E_IO, "cannot write %s: %s", path, strerror(errno));
+    return MIEN_OK;
+}
+
+mien_status mien__file_write_atomic(const char *path, const void *data, size_t bytes, mien_error *err)
+{
+    static const char suffix[] = ".tmp.XXXXXX";
+    const size_t len = strlen(path);
+    char *const tmp = mien_alloc(len + sizeof suffix);
+    if (!tmp)
+        return mien__nomem(err, len + sizeof suffix);
+    memcpy(tmp, path, len);
+    memcpy(tmp + len, suffix, sizeof suffix);
+    mien_status status = MIEN_OK;
+    const int fd = mkstemp(tmp);
+    if (fd < 0) {
+        status = mien__fail(err, MIEN_E_IO, "cannot create %s: %s", path, strerror(errno));
+        goto done;
+    }
+    const mode_t mask = umask(0);
+    umask(mask);
+    (void)fchmod(fd, 0666 & ~mask);
+    status = write_all(fd, data, bytes, path, err);
+    if (close(fd) != 0 && status == MIEN_OK)
+        status = mien__fail(err, MIEN_E_IO, "cannot write %s: %s", path, strerror(errno));
+    if (status == MIEN_OK && rename(tmp, path) != 0)
+        status = mien__fail(err, MIEN_E_IO, "cannot write %s: %s", path, strerror(errno));
+    if (status != MIEN_OK)
+        unlink(tmp);
+done:
+    mien_free(tmp);
+    return status;
+}
