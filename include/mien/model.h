@@ -71,7 +71,8 @@ typedef struct mien_model_info {
     uint64_t n_mated, n_nonmated; /**< sample sizes of the calibration */
     const char *protocol;         /**< how and on what it was calibrated */
     float min_face_px, max_face_frac; /**< detectors: smallest reliable face (px at network scale), largest as
-                                           a fraction of the input's shorter side */
+                                           a fraction of a 640x480 input's shorter side (beyond
+                                           that input the same px count) */
     uint64_t n_params;         /**< weights in the network */
     uint64_t file_bytes;
 } mien_model_info;
