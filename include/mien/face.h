@@ -105,7 +105,7 @@ MIEN_API MIEN_MUST_USE mien_status mien_embed_face(mien_embedder *embedder, mien
                                                    mien_error *err);
 
 /** Embed crops that are aligned already; crops of another size are resized to the model's input.
- *  @param ret_vecs  [n][embedding_len] */
+ *  @param ret_vecs  [n][embedding_len]; on error its contents are unspecified */
 MIEN_API MIEN_MUST_USE mien_status mien_embed_crops(mien_embedder *embedder,
                                                     const mien_image_view *crops, size_t n,
                                                     float *ret_vecs, mien_error *err);
