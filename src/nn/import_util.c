@@ -1,0 +1,598 @@
+/* Building graphs from files: see import_util.h. */
+#include "nn/import_util.h"
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define IMPORT_BUDGET_ELEMS ((int64_t)1 << 29)
+enum { MAX_KNOWN_ELEMS = 4096, FIRST_SLOTS = 1024 };
+
+bool mien__import_begin(mien__import *imp, size_t scratch_max_bytes, mien_error *err)
+{
+    memset(imp, 0, sizeof *imp);
+    imp->err = err;
+    imp->budget = IMPORT_BUDGET_ELEMS;
+    imp->n_slots = FIRST_SLOTS;
+    randombytes_buf(imp->hash_key, sizeof imp->hash_key);
+    imp->g = mien__graph_new();
+    imp->scratch = mien__arena_new(scratch_max_bytes);
+    imp->slots = mien_alloc_array_zero(imp->n_slots, sizeof *imp->slots);
+    if (imp->g && imp->scratch && imp->slots)
+        return true;
+    (void)mien__import_nomem(imp);
+    mien__import_end(imp);
+    return false;
+}
+
+void mien__import_end(mien__import *imp)
+{
+    mien_free(imp->shapes);
+    mien_free(imp->slots);
+    mien__arena_free(imp->scratch);
+    mien__graph_free(imp->g);
+    imp->shapes = NULL;
+    imp->slots = NULL;
+    imp->scratch = NULL;
+    imp->g = NULL;
+}
+
+/* ---- errors ---- */
+
+mien_status mien__import_fail_at(mien__import *imp, mien_status code, const char *file, int line,
+                                 const char *fmt, ...)
+{
+    if (imp->status != MIEN_OK)
+        return imp->status;
+    char text[160], name[64];
+    va_list ap;
+    va_start(ap, fmt);
+    const int n = vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    if (n < 0)
+        text[0] = '\0';
+    (void)snprintf(name, sizeof name, "%s", imp->node_name ? imp->node_name : "");
+    for (char *p = name; *p; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+            *p = '?';
+    if (imp->node_op)
+        (void)mien__fail_at(imp->err, code, file, line, "node '%s' (%.32s): %s", name, imp->node_op, text);
+    else
+        (void)mien__fail_at(imp->err, code, file, line, "%s", text);
+    imp->status = code;
+    return code;
+}
+
+mien_status mien__import_nomem(mien__import *imp)
+{
+    if (imp->status == MIEN_OK)
+        imp->status = mien__fail(imp->err, MIEN_E_NOMEM, "out of memory while importing a model");
+    return imp->status;
+}
+
+bool mien__import_spend(mien__import *imp, int64_t n)
+{
+    if (imp->status != MIEN_OK)
+        return false;
+    if (n < 0 || n > imp->budget) {
+        (void)mien__import_fail(imp, MIEN_E_LIMIT, "the model's constants pass %lld elements",
+                                (long long)IMPORT_BUDGET_ELEMS);
+        return false;
+    }
+    imp->budget -= n;
+    return true;
+}
+
+/* ---- names (open addressing, SipHash so that no file can choose collisions) ---- */
+
+static mien__name_slot *find_slot(const mien__import *imp, mien__name_slot *slots, uint32_t n_slots,
+                                  const char *name)
+{
+    uint64_t hash = 0;
+    (void)crypto_shorthash((unsigned char *)&hash, (const unsigned char *)name, strlen(name), imp->hash_key);
+    uint32_t i = (uint32_t)hash & (n_slots - 1);
+    while (slots[i].name && strcmp(slots[i].name, name) != 0)
+        i = (i + 1) & (n_slots - 1);
+    return &slots[i];
+}
+
+static bool grow_names(mien__import *imp)
+{
+    const uint32_t n = imp->n_slots * 2;
+    mien__name_slot *const slots = mien_alloc_array_zero(n, sizeof *slots);
+    if (!slots)
+        return false;
+    for (uint32_t i = 0; i < imp->n_slots; i++)
+        if (imp->slots[i].name)
+            *find_slot(imp, slots, n, imp->slots[i].name) = imp->slots[i];
+    mien_free(imp->slots);
+    imp->slots = slots;
+    imp->n_slots = n;
+    return true;
+}
+
+/* Add a value to the graph and its row to `shapes`. */
+static uint32_t add_value(mien__import *imp, const char *name)
+{
+    uint32_t v = MIEN__NO_VALUE;
+    if (imp->status != MIEN_OK)
+        return v;
+    const uint32_t n = imp->g->n_values;
+    if (n >= MIEN__MAX_VALUES) {
+        (void)mien__import_fail(imp, MIEN_E_LIMIT, "the model has more than %d values",
+                                (int)MIEN__MAX_VALUES);
+        return v;
+    }
+    if (n == imp->cap_shapes) {
+        const uint32_t cap = n ? n * 2 : 256;
+        mien__import_shape *const grown = mien_grow_array(imp->shapes, n, cap, sizeof *grown);
+        if (!grown) {
+            (void)mien__import_nomem(imp);
+            return v;
+        }
+        imp->shapes = grown;
+        imp->cap_shapes = cap;
+    }
+    memset(&imp->shapes[n], 0, sizeof imp->shapes[n]);
+    imp->shapes[n].t.rank = -1;
+    imp->shapes[n].t.dtype = MIEN__F32;
+    if (!mien__graph_add_value(imp->g, name ? name : "", MIEN__F32, -1, NULL, NULL, &v)) {
+        (void)mien__import_nomem(imp);
+        return MIEN__NO_VALUE;
+    }
+    return v;
+}
+
+uint32_t mien__import_value(mien__import *imp, const char *name)
+{
+    if (imp->status != MIEN_OK || !name || !name[0])
+        return MIEN__NO_VALUE;
+    if (imp->n_names * 2 >= imp->n_slots && !grow_names(imp)) {
+        (void)mien__import_nomem(imp);
+        return MIEN__NO_VALUE;
+    }
+    mien__name_slot *const slot = find_slot(imp, imp->slots, imp->n_slots, name);
+    if (slot->name)
+        return slot->value;
+    const uint32_t v = add_value(imp, name);
+    if (v != MIEN__NO_VALUE) {
+        slot->name = name;
+        slot->value = v;
+        imp->n_names++;
+    }
+    return v;
+}
+
+void mien__import_define(mien__import *imp, uint32_t value)
+{
+    if (imp->status != MIEN_OK || value == MIEN__NO_VALUE)
+        return;
+    if (imp->shapes[value].defined)
+        (void)mien__import_fail(imp, MIEN_E_MODEL_CORRUPT, "'%.64s' is produced twice",
+                                imp->g->values[value].name);
+    else
+        imp->shapes[value].defined = true;
+}
+
+static void set_value_shape(mien__import *imp, uint32_t v, mien__dtype dtype, int rank, const int64_t *dims)
+{
+    mien__value *const value = &imp->g->values[v];
+    mien__tensor *const t = &imp->shapes[v].t;
+    value->dtype = t->dtype = dtype;
+    value->rank = t->rank = rank;
+    for (int i = 0; i < rank; i++)
+        value->dims[i] = t->dims[i] = dims[i];
+}
+
+uint32_t mien__import_input(mien__import *imp, const char *name, mien__dtype dtype, int rank,
+                            const int64_t *dims)
+{
+    const uint32_t v = mien__import_value(imp, name);
+    mien__import_define(imp, v);
+    if (imp->status != MIEN_OK || v == MIEN__NO_VALUE)
+        return MIEN__NO_VALUE;
+    set_value_shape(imp, v, dtype, rank, dims);
+    for (int i = 0; i < rank; i++)
+        if (dims[i] < 0)
+            imp->shapes[v].t.rank = -1;
+    return v;
+}
+
+/* ---- constants ---- */
+
+uint32_t mien__import_const(mien__import *imp, uint32_t value, mien__dtype dtype, int rank,
+                            const int64_t *dims, void **ret_data)
+{
+    if (imp->status != MIEN_OK)
+        return MIEN__NO_VALUE;
+    const int64_t n = mien__elems(rank, dims);
+    if (n < 0) {
+        (void)mien__import_fail(imp, MIEN_E_LIMIT, "a constant is too large");
+        return MIEN__NO_VALUE;
+    }
+    if (value == MIEN__NO_VALUE)
+        value = add_value(imp, imp->node_name);
+    if (!mien__import_spend(imp, n) || value == MIEN__NO_VALUE)
+        return MIEN__NO_VALUE;
+    void *const data = mien__arena_alloc(imp->g->arena, (size_t)(n ? n : 1) * (dtype == MIEN__I64 ? 8 : 4));
+    if (!data) {
+        (void)mien__import_nomem(imp);
+        return MIEN__NO_VALUE;
+    }
+    set_value_shape(imp, value, dtype, rank, dims);
+    imp->shapes[value].t.data = data;
+    imp->shapes[value].defined = true;
+    imp->g->values[value].data = data;
+    *ret_data = data;
+    return value;
+}
+
+uint32_t mien__import_const_view(mien__import *imp, uint32_t of, uint32_t value, int rank,
+                                 const int64_t *dims)
+{
+    if (imp->status != MIEN_OK)
+        return MIEN__NO_VALUE;
+    if (value == MIEN__NO_VALUE)
+        value = add_value(imp, imp->node_name);
+    if (value == MIEN__NO_VALUE)
+        return value;
+    set_value_shape(imp, value, imp->g->values[of].dtype, rank, dims);
+    imp->g->values[value].data = imp->g->values[of].data;
+    imp->shapes[value].t.data = imp->shapes[of].t.data;
+    imp->shapes[value].defined = true;
+    return value;
+}
+
+uint32_t mien__import_scalar(mien__import *imp, float v)
+{
+    void *data = NULL;
+    const uint32_t value = mien__import_const(imp, MIEN__NO_VALUE, MIEN__F32, 0, NULL, &data);
+    if (data)
+        *(float *)data = v;
+    return value;
+}
+
+uint32_t mien__import_i64s(mien__import *imp, const int64_t *v, uint32_t n)
+{
+    void *data = NULL;
+    const int64_t dim = n;
+    const uint32_t value = mien__import_const(imp, MIEN__NO_VALUE, MIEN__I64, 1, &dim, &data);
+    if (data && n)
+        memcpy(data, v, n * sizeof *v);
+    return value;
+}
+
+bool mien__import_is_const(const mien__import *imp, uint32_t value)
+{
+    return imp->status == MIEN_OK && value != MIEN__NO_VALUE && imp->g->values[value].data != NULL;
+}
+
+static const void *const_data(mien__import *imp, uint32_t value, mien__dtype dtype, const char *what,
+                              int64_t *ret_n)
+{
+    *ret_n = 0;
+    if (imp->status != MIEN_OK)
+        return NULL;
+    if (!mien__import_is_const(imp, value) || imp->g->values[value].dtype != dtype) {
+        (void)mien__import_fail(imp, MIEN_E_MODEL_OP, "%s must be a constant of %s", what,
+                                dtype == MIEN__I64 ? "integers" : "floats");
+        return NULL;
+    }
+    *ret_n = mien__value_elems(&imp->g->values[value]);
+    return imp->g->values[value].data;
+}
+
+const float *mien__import_f32(mien__import *imp, uint32_t value, const char *what, int64_t *ret_n)
+{
+    return const_data(imp, value, MIEN__F32, what, ret_n);
+}
+
+const int64_t *mien__import_i64(mien__import *imp, uint32_t value, const char *what, int64_t *ret_n)
+{
+    return const_data(imp, value, MIEN__I64, what, ret_n);
+}
+
+const mien__tensor *mien__import_shape_of(const mien__import *imp, uint32_t value)
+{
+    if (imp->status != MIEN_OK || value == MIEN__NO_VALUE || imp->shapes[value].t.rank < 0)
+        return NULL;
+    return &imp->shapes[value].t;
+}
+
+/* ---- nodes ---- */
+
+mien__draft mien__draft_of(mien__op op, const uint32_t *in, uint32_t n_in)
+{
+    mien__draft d;
+    memset(&d, 0, sizeof d);
+    d.op = op;
+    d.in = in;
+    d.n_in = n_in;
+    return d;
+}
+
+void mien__draft_ints(mien__draft *d, mien__attr_key key, const int64_t *v, size_t n)
+{
+    mien_assert(d->n_attrs < MIEN_COUNTOF(d->attrs));
+    d->attrs[d->n_attrs++] = (mien__attr){ .key = key, .is_float = false, .n = (uint32_t)n, .v.i = v };
+}
+
+/* Scalars are held by the draft; emit points the attributes at them, so that drafts may be copied. */
+void mien__draft_int(mien__draft *d, mien__attr_key key, int64_t v)
+{
+    mien_assert(d->n_ints < MIEN_COUNTOF(d->ints));
+    d->ints[d->n_ints++] = v;
+    mien__draft_ints(d, key, NULL, 1);
+}
+
+void mien__draft_float(mien__draft *d, mien__attr_key key, double v)
+{
+    mien_assert(d->n_attrs < MIEN_COUNTOF(d->attrs) && d->n_floats < MIEN_COUNTOF(d->floats));
+    d->floats[d->n_floats++] = v;
+    d->attrs[d->n_attrs++] = (mien__attr){ .key = key, .is_float = true, .n = 1, .v.f = NULL };
+}
+
+/* Operators whose cost is far above their element count are left to the simplifier. */
+static bool may_fold(mien__op op)
+{
+    return op != MIEN__OP_Conv && op != MIEN__OP_Gemm && op != MIEN__OP_MatMul && op != MIEN__OP_MaxPool &&
+           op != MIEN__OP_AvgPool;
+}
+
+/* Elements that the node reads and writes; -1 when one is too large. */
+static int64_t work_of(const mien__tensor *const *in, uint32_t n_in, const mien__tensor *out, uint32_t n_out)
+{
+    int64_t sum = 0;
+    for (uint32_t i = 0; i < n_in + n_out; i++) {
+        const mien__tensor *const t = i < n_in ? in[i] : &out[i - n_in];
+        const int64_t n = t ? mien__elems(t->rank, t->dims) : 0;
+        if (n < 0 || n > IMPORT_BUDGET_ELEMS)
+            return -1;
+        sum += n;
+    }
+    return sum;
+}
+
+/* Compute the node's outputs: into constants when `fold`, else only as known contents of shapes. */
+static bool compute(mien__import *imp, const mien__op_def *def, const mien__node *node,
+                    const mien__tensor *const *in, mien__tensor *out, bool fold)
+{
+    const int64_t work = work_of(in, node->n_inputs, out, node->n_outputs);
+    if (work < 0 || work > imp->budget / 2)
+        return false;
+    imp->budget -= work;
+    for (uint32_t i = 0; i < node->n_outputs; i++) {
+        const int64_t n = mien__elems(out[i].rank, out[i].dims);
+        const size_t bytes = (size_t)(n ? n : 1) * (out[i].dtype == MIEN__I64 ? 8 : 4);
+        out[i].data = mien__arena_alloc(fold ? imp->g->arena : imp->scratch, bytes);
+        if (!out[i].data) {
+            (void)mien__import_nomem(imp);
+            return false;
+        }
+    }
+    def->forward(node, in, out);
+    return true;
+}
+
+/* Is everything that the node reads a constant / known under the declared sizes? */
+static bool all_inputs(const mien__import *imp, const mien__node *node, bool constant)
+{
+    for (uint32_t i = 0; i < node->n_inputs; i++) {
+        const uint32_t v = node->inputs[i];
+        if (v != MIEN__NO_VALUE &&
+            !(constant ? imp->g->values[v].data != NULL : imp->shapes[v].t.data != NULL))
+            return false;
+    }
+    return true;
+}
+
+/* Run the shape rule where all input shapes are known. True: the node was folded away. */
+static bool infer(mien__import *imp, const mien__node *node)
+{
+    const mien__op_def *const def = mien__op_def_of(node->op);
+    if (!def || (int)node->n_inputs < def->min_inputs || (int)node->n_inputs > def->max_inputs ||
+        (int)node->n_outputs < def->min_outputs || (int)node->n_outputs > def->max_outputs)
+        return false; /* mien__graph_check() says so */
+    const mien__tensor **const in =
+        mien__arena_alloc_array(imp->scratch, (size_t)node->n_inputs + 8, sizeof *in);
+    mien__tensor *const out = mien__arena_alloc_array(imp->scratch, node->n_outputs, sizeof *out);
+    if (!in || !out) {
+        (void)mien__import_nomem(imp);
+        return false;
+    }
+    for (uint32_t i = 0; i < node->n_inputs; i++) {
+        const uint32_t v = node->inputs[i];
+        if (v == MIEN__NO_VALUE && (int)i < def->min_inputs)
+            return false;
+        if (v == MIEN__NO_VALUE)
+            continue;
+        if (imp->shapes[v].t.rank < 0)
+            return false;
+        in[i] = &imp->shapes[v].t;
+    }
+    mien_error err = MIEN_ERROR_INIT;
+    const mien_status status = def->infer(node, in, out, &err);
+    if (status != MIEN_OK) {
+        if (imp->err)
+            *imp->err = err;
+        imp->status = status;
+        return false;
+    }
+    const bool fold = all_inputs(imp, node, true) && may_fold(node->op);
+    const bool known = node->n_outputs == 1 && out[0].dtype == MIEN__I64 &&
+                       mien__elems(out[0].rank, out[0].dims) <= MAX_KNOWN_ELEMS &&
+                       (node->op == MIEN__OP_Shape || all_inputs(imp, node, false));
+    const bool done = (fold || known) && compute(imp, def, node, in, out, fold);
+    for (uint32_t i = 0; i < node->n_outputs && imp->status == MIEN_OK; i++) {
+        const uint32_t v = node->outputs[i];
+        imp->shapes[v].t = out[i];
+        imp->g->values[v].dtype = out[i].dtype;
+        if (done && fold) {
+            set_value_shape(imp, v, out[i].dtype, out[i].rank, out[i].dims);
+            imp->g->values[v].data = out[i].data;
+        }
+    }
+    return done && fold;
+}
+
+/* Type of the outputs where no shape rule could be run. */
+static mien__dtype guess_dtype(const mien__import *imp, const mien__node *node)
+{
+    switch (node->op) {
+    case MIEN__OP_Shape:
+        return MIEN__I64;
+    case MIEN__OP_Cast:
+        return (mien__dtype)mien__node_int(node, MIEN__ATTR_TO, MIEN__F32);
+    case MIEN__OP_ConstantOfShape: {
+        const mien__attr *const a = mien__node_attr(node, MIEN__ATTR_VALUE);
+        return a && !a->is_float ? MIEN__I64 : MIEN__F32;
+    }
+    default:
+        break;
+    }
+    return node->n_inputs && node->inputs[0] != MIEN__NO_VALUE ? imp->g->values[node->inputs[0]].dtype
+                                                               : MIEN__F32;
+}
+
+void mien__import_emit(mien__import *imp, const mien__draft *d, uint32_t *outs, uint32_t n_outs)
+{
+    for (uint32_t i = 0; i < n_outs; i++)
+        if (outs[i] == MIEN__NO_VALUE && (outs[i] = add_value(imp, imp->node_name)) != MIEN__NO_VALUE)
+            imp->shapes[outs[i]].defined = true;
+    if (imp->status != MIEN_OK)
+        return;
+    mien__attr attrs[MIEN_COUNTOF(d->attrs)];
+    uint32_t n_ints = 0, n_floats = 0;
+    for (uint32_t i = 0; i < d->n_attrs; i++) {
+        attrs[i] = d->attrs[i];
+        if (attrs[i].is_float)
+            attrs[i].v.f = &d->floats[n_floats++];
+        else if (!attrs[i].v.i && attrs[i].n)
+            attrs[i].v.i = &d->ints[n_ints++];
+    }
+    mien__node node = { .op = d->op,
+                        .name = imp->node_name ? imp->node_name : "",
+                        .n_inputs = d->n_in,
+                        .n_outputs = n_outs,
+                        .n_attrs = d->n_attrs,
+                        .outputs = outs,
+                        .attrs = attrs };
+    uint32_t *const in = mien__arena_alloc_array(imp->scratch, (size_t)d->n_in + 1, sizeof *in);
+    if (!in) {
+        (void)mien__import_nomem(imp);
+        return;
+    }
+    if (d->n_in)
+        memcpy(in, d->in, d->n_in * sizeof *in);
+    node.inputs = in;
+    if (d->op == MIEN__OP_Identity && d->n_in == 1 && n_outs == 1 && mien__import_is_const(imp, in[0])) {
+        const mien__value src = imp->g->values[in[0]];
+        (void)mien__import_const_view(imp, in[0], outs[0], src.rank, src.dims);
+        return;
+    }
+    if (infer(imp, &node) || imp->status != MIEN_OK)
+        return;
+    for (uint32_t i = 0; i < n_outs; i++)
+        if (imp->shapes[outs[i]].t.rank < 0)
+            imp->g->values[outs[i]].dtype = imp->shapes[outs[i]].t.dtype = guess_dtype(imp, &node);
+    mien__node *added = NULL;
+    bool ok = mien__graph_add_node(imp->g, d->op, node.name, in, d->n_in, outs, n_outs, &added);
+    for (uint32_t i = 0; ok && i < d->n_attrs; i++)
+        ok = attrs[i].is_float ? mien__node_set_floats(imp->g, added, attrs[i].key, attrs[i].v.f, attrs[i].n)
+                               : mien__node_set_ints(imp->g, added, attrs[i].key, attrs[i].v.i, attrs[i].n);
+    if (!ok && imp->g->n_nodes >= MIEN__MAX_NODES)
+        (void)mien__import_fail(imp, MIEN_E_LIMIT, "the model has more than %d nodes", (int)MIEN__MAX_NODES);
+    else if (!ok)
+        (void)mien__import_nomem(imp);
+}
+
+uint32_t mien__import_emit1(mien__import *imp, const mien__draft *d, uint32_t out)
+{
+    mien__import_emit(imp, d, &out, 1);
+    return imp->status == MIEN_OK ? out : MIEN__NO_VALUE;
+}
+
+uint32_t mien__import_op1(mien__import *imp, mien__op op, uint32_t a, uint32_t out)
+{
+    const mien__draft d = mien__draft_of(op, &a, 1);
+    return mien__import_emit1(imp, &d, out);
+}
+
+uint32_t mien__import_op2(mien__import *imp, mien__op op, uint32_t a, uint32_t b, uint32_t out)
+{
+    const uint32_t in[2] = { a, b };
+    const mien__draft d = mien__draft_of(op, in, 2);
+    return mien__import_emit1(imp, &d, out);
+}
+
+void mien__import_same_pad(mien__import *imp, uint32_t x, bool lower, const int64_t kernel[2],
+                           const int64_t stride[2], const int64_t dilation[2], int64_t ret_pad[4])
+{
+    const mien__tensor *const t = mien__import_shape_of(imp, x);
+    for (int i = 0; i < 2; i++) {
+        const int64_t k = kernel[i], s = stride[i], d = dilation[i];
+        if (k < 1 || s < 1 || d < 1 || k > 1 << 16 || d > 1 << 16 || s > 1 << 16) {
+            (void)mien__import_fail(imp, MIEN_E_MODEL_SHAPE, "window of %lld, stride %lld, dilation %lld",
+                                    (long long)k, (long long)s, (long long)d);
+            return;
+        }
+        int64_t total = (k - 1) * d;
+        if (s > 1 && (!t || t->rank != 4)) {
+            (void)mien__import_fail(imp, MIEN_E_MODEL_OP,
+                                    "automatic padding with a stride needs a fixed input size");
+            return;
+        }
+        if (s > 1) {
+            const int64_t in = t->dims[2 + i], out = (in + s - 1) / s;
+            total = (out - 1) * s + (k - 1) * d + 1 - in;
+        }
+        total = total > 0 ? total : 0;
+        ret_pad[i] = lower ? total - total / 2 : total / 2;
+        ret_pad[2 + i] = total - ret_pad[i];
+    }
+}
+
+static void mark_produced(const mien__graph *g, const uint32_t *in, uint32_t n_in, bool *produced)
+{
+    for (uint32_t i = 0; i < g->n_values; i++)
+        produced[i] = g->values[i].data != NULL;
+    for (uint32_t i = 0; i < n_in; i++)
+        if (in[i] != MIEN__NO_VALUE)
+            produced[in[i]] = true;
+    for (uint32_t n = 0; n < g->n_nodes; n++)
+        for (uint32_t i = 0; i < g->nodes[n].n_outputs; i++)
+            if (g->nodes[n].outputs[i] != MIEN__NO_VALUE)
+                produced[g->nodes[n].outputs[i]] = true;
+}
+
+mien_status mien__import_finish(mien__import *imp, const uint32_t *in, uint32_t n_in, const uint32_t *out,
+                                uint32_t n_out, mien__graph **ret)
+{
+    imp->node_op = NULL;
+    bool *const produced =
+        mien__arena_alloc_array(imp->scratch, (size_t)imp->g->n_values + 1, sizeof *produced);
+    if (!produced)
+        return mien__import_nomem(imp);
+    mark_produced(imp->g, in, n_in, produced);
+    for (uint32_t n = 0; n < imp->g->n_nodes && imp->status == MIEN_OK; n++) {
+        const mien__node *const node = &imp->g->nodes[n];
+        for (uint32_t i = 0; i < node->n_inputs && imp->status == MIEN_OK; i++)
+            if (node->inputs[i] != MIEN__NO_VALUE && !produced[node->inputs[i]])
+                (void)mien__import_fail(imp, MIEN_E_MODEL_CORRUPT,
+                                        "node '%.64s' (%s) reads '%.40s', which nothing produces", node->name,
+                                        mien__op_name(node->op), imp->g->values[node->inputs[i]].name);
+    }
+    for (uint32_t i = 0; i < n_out && imp->status == MIEN_OK; i++)
+        if (out[i] == MIEN__NO_VALUE || !produced[out[i]])
+            (void)mien__import_fail(imp, MIEN_E_MODEL_CORRUPT, "output '%.64s' is produced by nothing",
+                                    out[i] == MIEN__NO_VALUE ? "" : imp->g->values[out[i]].name);
+    if (imp->status == MIEN_OK && !mien__graph_set_io(imp->g, in, n_in, out, n_out))
+        (void)mien__import_nomem(imp);
+    if (imp->status == MIEN_OK)
+        imp->status = mien__graph_check(imp->g, imp->err);
+    if (imp->status == MIEN_OK) {
+        *ret = imp->g;
+        imp->g = NULL;
+    }
+    return imp->status;
+}
