@@ -1,0 +1,3 @@
+/* The kernel table for 64-bit Arm's NEON: the shared sources on this instruction set's vectors. */
+#define MIEN__VEC_NEON
+#include "nn/kernels/kernels.inc.h"

@@ -1,0 +1,151 @@
+/* The matrix micro-kernel under every dense convolution: R pixels x C vectors of output channels stay in registers
+ * while the sum over input channels and kernel taps runs, weights streaming in the order they are read.
+ *
+ *   dst[c][r] = post(bias[c] + sum over icb, tap, lane of w[icb][tap][lane][c] * src[icb][tap offset + r][lane])
+ *
+ * The order of the sum does not depend on R or C, so how pixels are grouped never shows in the result. Pixels lie
+ * one block apart (one float apart in a plain source): callers arrange for that by copying strided or padded inputs.
+ * A dual kernel takes its second half of pixels `seg` floats further on (two short rows of a small picture).
+ * After Georganas et al. 2018, "Anatomy of high-performance deep learning convolutions on SIMD architectures".
+ */
+#ifndef MIEN_SRC_NN_KERNELS_UKR_INC_H
+#define MIEN_SRC_NN_KERNELS_UKR_INC_H
+
+#include "nn/kernels/post.inc.h"
+
+typedef struct ukr_args {
+    const float *src;
+    ptrdiff_t seg, icb_stride;
+    const ptrdiff_t *tap;
+    int taps, icbs, lanes_last; /* lanes of the last input block that carry channels */
+    const float *w;
+    bool raw;                   /* store the bare sums */
+    const float *bias, *slope, *slope2;
+    const post_ctx *post;
+    const float *res;           /* at the place of dst */
+    float *dst;
+    ptrdiff_t dst_ocb, dst_seg;
+} ukr_args;
+
+typedef void (*ukr_fn)(const ukr_args *u);
+
+/* activation that is not a clamp-and-slope, and residuals: over the block just written */
+static void ukr_post(const ukr_args *u, int rows, int vecs, int first)
+{
+    for (int c = 0; c < vecs; c++) {
+        const vf slope = vf_load(u->slope + c * VB), slope2 = vf_load(u->slope2 + c * VB);
+        for (int r = 0; r < rows; r++) {
+            const ptrdiff_t at = c * u->dst_ocb + (r < first ? r * VB : u->dst_seg + (r - first) * VB);
+            vf_store(u->dst + at, post_full(u->post, vf_load(u->dst + at), slope,
+                                            u->post->residual ? u->res + at : NULL, slope2));
+        }
+    }
+}
+
+/* one step of the sum for all R x C; p2 = source of the second half */
+#define UKR_STEP(l)                                                                                \
+    do {                                                                                           \
+        vf wv[UKR_C];                                                                              \
+        VF_UNROLL for (int c = 0; c < C; c++) wv[c] = vf_load(w + ((l) * C + c) * VB);             \
+        VF_UNROLL for (int r = 0; r < R; r++)                                                      \
+        {                                                                                          \
+            const vf x = vf_set1(r < FIRST ? p[r * PS + (l)] : p2[(r - FIRST) * PS + (l)]);        \
+            VF_UNROLL for (int c = 0; c < C; c++) acc[r][c] = vf_fma(x, wv[c], acc[r][c]);         \
+        }                                                                                          \
+    } while (0)
+
+VF_INLINE void ukr_body(const ukr_args *u, const int R, const int C, const int FIRST, const int PS)
+{
+    vf acc[UKR_R][UKR_C];
+    const float *w = u->w;
+    VF_UNROLL for (int c = 0; c < C; c++)
+    {
+        const vf b = u->raw ? vf_zero() : vf_load(u->bias + c * VB);
+        VF_UNROLL for (int r = 0; r < R; r++) acc[r][c] = b;
+    }
+    for (int ib = 0; ib < u->icbs; ib++) {
+        const int lanes = PS == 1 ? 1 : ib + 1 < u->icbs ? VB : u->lanes_last;
+        for (int t = 0; t < u->taps; t++) {
+            const float *p = u->src + ib * u->icb_stride + u->tap[t], *p2 = p + u->seg;
+            if (PS == 1) {
+                UKR_STEP(0);
+                w += C * VB;
+                continue;
+            }
+            int l = 0;
+            for (; l + 4 <= lanes; l += 4, p += 4, p2 += 4, w += 4 * C * VB) {
+                UKR_STEP(0);
+                UKR_STEP(1);
+                UKR_STEP(2);
+                UKR_STEP(3);
+            }
+            for (; l < lanes; l++, p++, p2++, w += C * VB)
+                UKR_STEP(0);
+        }
+    }
+    if (u->raw) {
+        VF_UNROLL for (int c = 0; c < C; c++)
+        {
+            VF_UNROLL for (int r = 0; r < R; r++)
+                vf_store(u->dst + c * u->dst_ocb + (r < FIRST ? r * VB : u->dst_seg + (r - FIRST) * VB), acc[r][c]);
+        }
+        return;
+    }
+    const bool later = u->post->transcend || u->post->residual;
+    const vf one = vf_set1(1.0f), lo = vf_set1(later ? -INFINITY : u->post->lo),
+             hi = vf_set1(later ? INFINITY : u->post->hi);
+    VF_UNROLL for (int c = 0; c < C; c++)
+    {
+        const vf slope = later ? one : vf_load(u->slope + c * VB);
+        VF_UNROLL for (int r = 0; r < R; r++)
+            vf_store(u->dst + c * u->dst_ocb + (r < FIRST ? r * VB : u->dst_seg + (r - FIRST) * VB),
+                     vf_neg_mul(vf_min(hi, vf_max(lo, acc[r][c])), slope));
+    }
+    if (later)
+        ukr_post(u, R, C, FIRST);
+}
+
+#define UKR_ROWS_3(X) X(1) X(2) X(3)
+#define UKR_ROWS_6(X) UKR_ROWS_3(X) X(4) X(5) X(6)
+#define UKR_ROWS_7(X) UKR_ROWS_6(X) X(7)
+#define UKR_ROWS_14(X) UKR_ROWS_7(X) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
+#if UKR_R == 14
+#define UKR_ROWS UKR_ROWS_14
+#define UKR_HALF UKR_ROWS_7
+#elif UKR_R == 6
+#define UKR_ROWS UKR_ROWS_6
+#define UKR_HALF UKR_ROWS_3
+#elif UKR_R == 3
+#define UKR_ROWS UKR_ROWS_3
+#define UKR_HALF(X) X(1)
+#endif
+
+#define UKR_DEF(r)                                                                                 \
+    static void ukr_##r##x1(const ukr_args *u) { ukr_body(u, r, 1, r, VB); }                       \
+    static void ukr_##r##x2(const ukr_args *u) { ukr_body(u, r, 2, r, VB); }                       \
+    static void ukr_plain_##r##x1(const ukr_args *u) { ukr_body(u, r, 1, r, 1); }                  \
+    static void ukr_plain_##r##x2(const ukr_args *u) { ukr_body(u, r, 2, r, 1); }
+#define UKR_DEF_DUAL(r)                                                                            \
+    static void ukr_dual_##r##x1(const ukr_args *u) { ukr_body(u, 2 * r, 1, r, VB); }              \
+    static void ukr_dual_##r##x2(const ukr_args *u) { ukr_body(u, 2 * r, 2, r, VB); }
+UKR_ROWS(UKR_DEF)
+UKR_HALF(UKR_DEF_DUAL)
+
+#define UKR_AT(r) [r] = { ukr_##r##x1, ukr_##r##x2 },
+#define UKR_AT_PLAIN(r) [r] = { ukr_plain_##r##x1, ukr_plain_##r##x2 },
+#define UKR_AT_DUAL(r) [r] = { ukr_dual_##r##x1, ukr_dual_##r##x2 },
+static const ukr_fn ukr_table[UKR_R + 1][UKR_C] = { UKR_ROWS(UKR_AT) };
+static const ukr_fn ukr_table_plain[UKR_R + 1][UKR_C] = { UKR_ROWS(UKR_AT_PLAIN) };
+static const ukr_fn ukr_table_dual[UKR_R / 2 + 1][UKR_C] = { UKR_HALF(UKR_AT_DUAL) };
+
+/* The i-th of the blocks that cut `len` pixels into as few and as equal pieces as possible. */
+static int ukr_cut(int len, int blocks, int i)
+{
+    return len / blocks + (i < len % blocks);
+}
+static int ukr_blocks(int len)
+{
+    return (len + UKR_R - 1) / UKR_R;
+}
+
+#endif
