@@ -2,7 +2,7 @@
  *
  * Which worker runs a task is left to chance; what a task computes must not depend on it, so results are
  * the same for any number of threads. Workers spin briefly before they sleep, because network layers
- * follow each other within microseconds.
+ * follow each other within microseconds. A run started inside a task of the same pool is done by that worker alone.
  */
 #include "base/base.h"
 #include <pthread.h>
@@ -41,14 +41,26 @@ static void pause_cpu(void)
 #endif
 }
 
+/* Which pool this thread is working for, and as which worker: a run inside a task is done in place. */
+static _Thread_local struct {
+    const mien__pool *pool;
+    unsigned index;
+} inside;
+
 static void run_tasks(mien__pool *p, unsigned index)
 {
+    const mien__pool *const outer_pool = inside.pool;
+    const unsigned outer_index = inside.index;
+    inside.pool = p;
+    inside.index = index;
     for (;;) {
         const size_t task = atomic_fetch_add(&p->next, 1);
         if (task >= p->n_tasks)
-            return;
+            break;
         p->fn(p->ctx, task, index);
     }
+    inside.pool = outer_pool;
+    inside.index = outer_index;
 }
 
 static void *worker_main(void *arg)
@@ -111,9 +123,10 @@ unsigned mien__pool_threads(const mien__pool *p)
 
 void mien__pool_run(mien__pool *p, mien__pool_fn fn, void *ctx, size_t n)
 {
-    if (!p || p->n_threads <= 1 || n <= 1) {
+    const bool nested = p && inside.pool == p;
+    if (!p || p->n_threads <= 1 || n <= 1 || nested) {
         for (size_t i = 0; i < n; i++)
-            fn(ctx, i, 0);
+            fn(ctx, i, nested ? inside.index : 0);
         return;
     }
     p->fn = fn;

@@ -1,0 +1,73 @@
+# Verbs only; CMake and its presets do the work. `make help` lists them.
+JOBS ?= $(shell nproc 2>/dev/null || echo 1)
+PREFIX ?= /usr/local
+FUZZ_SECONDS ?= 60
+SOAK_RUNS ?= 1000
+
+.DEFAULT_GOAL := help
+.PHONY: help build setup demo check test soak asan tsan fuzz bench docs cross format install clean
+
+# $(call build,preset): configure if needed and build
+build = cmake --preset $(1) -DCMAKE_INSTALL_PREFIX=$(PREFIX) >build/$(1).log 2>&1 || { cat build/$(1).log; exit 1; }; \
+	cmake --build --preset $(1) -j $(JOBS)
+# $(call tests,preset,options): run CTest; its summary comes last
+tests = ctest --test-dir build/$(1) --output-on-failure -j $(JOBS) $(2)
+
+help: ## list the verbs
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+
+setup: ## install missing Debian packages
+	@scripts/setup
+
+build: ## build the library, the program and the tests (build/release)
+	@mkdir -p build
+	@$(call build,release)
+
+demo: setup build ## recognise people in sample photographs; writes demo-out/annotated.jpg
+	@scripts/demo build/release/mien demo-out
+
+check: setup build ## build and run all tests
+	@$(call tests,release)
+
+test: build ## run the quick tests only
+	@$(call tests,release,-LE slow)
+
+soak: build ## long run: many pictures in one process, memory must not grow
+	@SOAK_RUNS=$(SOAK_RUNS) scripts/soak build/release/mien
+
+asan: setup ## all tests under address and undefined-behaviour sanitizers
+	@mkdir -p build
+	@$(call build,asan)
+	@ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 $(call tests,asan)
+
+tsan: setup ## all tests under the thread sanitizer
+	@mkdir -p build
+	@$(call build,tsan)
+	@TSAN_OPTIONS=suppressions=$(CURDIR)/tests/tsan.supp $(call tests,tsan)
+
+fuzz: ## run every fuzz target for FUZZ_SECONDS (default 60)
+	@scripts/setup dev
+	@mkdir -p build
+	@$(call build,fuzz)
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz build/fuzz
+
+bench: setup build ## measure speed beside the peers found on this machine
+	@bench/run
+
+docs: build ## write the man pages, completions and API pages to build/docs
+	@scripts/docs build/release/mien build/docs
+
+cross: ## build for 64-bit Arm and run the tests under qemu-user
+	@scripts/setup cross
+	@mkdir -p build
+	@$(call build,aarch64)
+	@$(call tests,aarch64)
+
+format: ## lay out the source with clang-format
+	@scripts/check_format --fix
+
+install: build ## install to PREFIX (default /usr/local); DESTDIR is honoured
+	@cmake --install build/release --prefix $(PREFIX)
+
+clean: ## remove what was built
+	rm -rf build demo-out
