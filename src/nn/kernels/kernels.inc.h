@@ -1,6 +1,7 @@
 /* The whole table for one instruction set; included once by each x86/kernels_*.c and arm/kernels_*.c. */
 #include "nn/kernels/conv_depthwise.inc.h"
 #include "nn/kernels/conv_direct.inc.h"
+#include "nn/kernels/conv_winograd.inc.h"
 #include "nn/kernels/elementwise.inc.h"
 #include "nn/kernels/fc.inc.h"
 #include "nn/kernels/kernel_tables.h"
@@ -11,7 +12,7 @@ static bool conv_plan(const mien__conv *c, unsigned threads, mien__conv_plan *re
     mien__conv_plan p = { .c = *c, .threads = threads ? threads : 1 };
     if (c->n <= 0 || c->oh <= 0 || c->ow <= 0 || c->ic <= 0 || c->oc <= 0 || c->pt < 0 || c->pl < 0)
         return false;
-    if (!depthwise_plan(c, &p) && !direct_plan(c, &p))
+    if (!depthwise_plan(c, &p) && !winograd_plan(c, &p) && !direct_plan(c, &p))
         return false;
     *ret = p;
     return true;
@@ -21,6 +22,8 @@ static void conv_pack(const mien__conv_plan *p, const mien__conv_weights *w, voi
 {
     if (p->algo == ALGO_DEPTHWISE)
         depthwise_pack(p, w, packed);
+    else if (p->algo == ALGO_WINOGRAD)
+        winograd_pack(p, w, packed);
     else
         direct_pack(p, w, packed);
 }
@@ -30,6 +33,8 @@ static void conv_run(const mien__conv_plan *p, const void *packed, const float *
 {
     if (p->algo == ALGO_DEPTHWISE)
         depthwise_run(p, packed, src, residual, dst, scratch, pool);
+    else if (p->algo == ALGO_WINOGRAD)
+        winograd_run(p, packed, src, residual, dst, scratch, pool);
     else
         direct_run(p, packed, src, residual, dst, scratch, pool);
 }

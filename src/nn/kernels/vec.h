@@ -25,6 +25,7 @@
 #define UKR_C 2
 #define VF_NAME(x) x##_avx512
 #define VF_LEVEL "avx512"
+#define VF_REGS 1
 typedef __m512 vf;
 VF_INLINE vf vf_load(const float *p) { return _mm512_loadu_ps(p); }
 VF_INLINE void vf_store(float *p, vf a) { _mm512_storeu_ps(p, a); }
@@ -66,6 +67,7 @@ VF_INLINE vf vf_pow2(vf n) /* 2^n for whole n in [-126, 127] */
 #define UKR_C 2
 #define VF_NAME(x) x##_avx2
 #define VF_LEVEL "avx2"
+#define VF_REGS 1
 typedef __m256 vf;
 VF_INLINE vf vf_load(const float *p) { return _mm256_loadu_ps(p); }
 VF_INLINE void vf_store(float *p, vf a) { _mm256_storeu_ps(p, a); }
@@ -107,6 +109,7 @@ VF_INLINE vf vf_pow2(vf n)
 #define UKR_C 2
 #define VF_NAME(x) x##_sse2
 #define VF_LEVEL "sse2"
+#define VF_REGS 2
 typedef struct vf {
     __m128 a, b;
 } vf;
@@ -157,6 +160,7 @@ VF_INLINE vf vf_pow2(vf n) { return VF_1(vf__pow2, n); }
 #define UKR_C 2
 #define VF_NAME(x) x##_neon
 #define VF_LEVEL "neon"
+#define VF_REGS 2
 typedef struct vf {
     float32x4_t a, b;
 } vf;
