@@ -57,6 +57,18 @@ MIEN_API MIEN_MUST_USE mien_status mien_detect(mien_detector *detector, mien_ima
 MIEN_API void mien_detect_range(const mien_detector *detector, int width, int height,
                                 float *ret_min_px, float *ret_max_px);
 
+/** Which face of a picture is meant when it should show one person. */
+typedef enum mien_pick {
+    MIEN_PICK_LARGEST = 0, /**< the greatest box */
+    MIEN_PICK_CENTRAL = 1, /**< the greatest box after shrinking each by its distance from the picture's
+                                centre: area / (1 + (distance / half the shorter side)^2 * 8); for pictures
+                                framed around one face, such as LFW's */
+} mien_pick;
+
+/** Choose one of `n` faces of a width x height px picture.
+ *  @return its index; `n` when there is none. The first of equals. */
+MIEN_API size_t mien_face_pick(const mien_face *faces, size_t n, int width, int height, mien_pick how);
+
 /* ---- align ---- */
 
 /** 2x3 matrix mapping picture px to crop px: x' = m[0] x + m[1] y + m[2]; y' = m[3] x + m[4] y + m[5]. */

@@ -199,6 +199,19 @@ static void suppress_keeps_best_whatever_the_order(void **state)
     close_to(mien__iou(&faces[3], &faces[5]), 0, 0);
 }
 
+static void pick_largest_and_central(void **state)
+{
+    (void)state;
+    static const mien_face faces[] = {
+        { 0, 0, 90, 90, 0.9f, { { 0 } } },     /* large, in the corner */
+        { 90, 90, 170, 170, 0.8f, { { 0 } } }, /* in the middle of 250 x 250 */
+        { 90, 90, 170, 170, 0.7f, { { 0 } } },
+    };
+    assert_int_equal(mien_face_pick(faces, 3, 250, 250, MIEN_PICK_LARGEST), 0);
+    assert_int_equal(mien_face_pick(faces, 3, 250, 250, MIEN_PICK_CENTRAL), 1);
+    assert_int_equal(mien_face_pick(faces, 0, 250, 250, MIEN_PICK_CENTRAL), 0);
+}
+
 static const mien__det_limits free_limits = { 0, 0, 12, 480 };
 
 static void plan_vga_is_one_pass(void **state)
@@ -273,6 +286,7 @@ int main(void)
         cmocka_unit_test(decode_hostile_numbers_give_no_face),
         cmocka_unit_test(decode_frame_maps_and_keeps_its_own),
         cmocka_unit_test(suppress_keeps_best_whatever_the_order),
+        cmocka_unit_test(pick_largest_and_central),
         cmocka_unit_test(plan_vga_is_one_pass),
         cmocka_unit_test(plan_large_pictures_keep_small_and_large_faces),
         cmocka_unit_test(plan_fixed_input_is_used_as_it_is),
