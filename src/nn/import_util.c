@@ -525,33 +525,6 @@ uint32_t mien__import_op2(mien__import *imp, mien__op op, uint32_t a, uint32_t b
     return mien__import_emit1(imp, &d, out);
 }
 
-void mien__import_same_pad(mien__import *imp, uint32_t x, bool lower, const int64_t kernel[2],
-                           const int64_t stride[2], const int64_t dilation[2], int64_t ret_pad[4])
-{
-    const mien__tensor *const t = mien__import_shape_of(imp, x);
-    for (int i = 0; i < 2; i++) {
-        const int64_t k = kernel[i], s = stride[i], d = dilation[i];
-        if (k < 1 || s < 1 || d < 1 || k > 1 << 16 || d > 1 << 16 || s > 1 << 16) {
-            (void)mien__import_fail(imp, MIEN_E_MODEL_SHAPE, "window of %lld, stride %lld, dilation %lld",
-                                    (long long)k, (long long)s, (long long)d);
-            return;
-        }
-        int64_t total = (k - 1) * d;
-        if (s > 1 && (!t || t->rank != 4)) {
-            (void)mien__import_fail(imp, MIEN_E_MODEL_OP,
-                                    "automatic padding with a stride needs a fixed input size");
-            return;
-        }
-        if (s > 1) {
-            const int64_t in = t->dims[2 + i], out = (in + s - 1) / s;
-            total = (out - 1) * s + (k - 1) * d + 1 - in;
-        }
-        total = total > 0 ? total : 0;
-        ret_pad[i] = lower ? total - total / 2 : total / 2;
-        ret_pad[2 + i] = total - ret_pad[i];
-    }
-}
-
 static void mark_produced(const mien__graph *g, const uint32_t *in, uint32_t n_in, bool *produced)
 {
     for (uint32_t i = 0; i < g->n_values; i++)

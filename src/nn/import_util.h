@@ -97,6 +97,16 @@ uint32_t mien__import_op2(mien__import *imp, mien__op op, uint32_t a, uint32_t b
 void mien__import_same_pad(mien__import *imp, uint32_t x, bool lower, const int64_t kernel[2],
                            const int64_t stride[2], const int64_t dilation[2], int64_t ret_pad[4]);
 
+/* Batch normalisation as Affine; params: scale, bias, mean, variance, all constant. */
+void mien__import_batch_norm(mien__import *imp, uint32_t x, const uint32_t params[4], double eps,
+                             uint32_t out);
+/* PRelu with any broadcast of the slopes. */
+void mien__import_prelu(mien__import *imp, uint32_t x, uint32_t slope, uint32_t out);
+/* A constant target shape that leaves the batch free where it is 1; else `shape` itself. */
+uint32_t mien__import_follow_batch(mien__import *imp, uint32_t x, uint32_t shape);
+/* Constant sizes of a Resize as scales where that is exact, so that the batch stays free; else NO_VALUE. */
+uint32_t mien__import_sizes_to_scales(mien__import *imp, uint32_t x, uint32_t sizes);
+
 /* Check the finished graph (every value has a producer, graph rules) and hand it over. */
 mien_status mien__import_finish(mien__import *imp, const uint32_t *in, uint32_t n_in, const uint32_t *out,
                                 uint32_t n_out, mien__graph **ret);

@@ -189,36 +189,17 @@ void mien__onnx_gemm(mien__onnx_node *n)
 
 /* ---- normalisations ---- */
 
-/* At inference: scale = gamma / sqrt(var + eps), shift = beta - mean scale (Ioffe, Szegedy 2015), in double.
- */
 void mien__onnx_batch_norm(mien__onnx_node *n)
 {
-    static const char *const what[4] = { "scale", "bias", "mean", "variance" };
-    const float *p[4] = { NULL };
-    int64_t count[4] = { 0 };
-    void *scale = NULL, *shift = NULL;
     if (mien__onnx_int(n, "training_mode", 0) != 0 || mien__onnx_int(n, "spatial", 1) == 0) {
         (void)mien__import_fail(n->imp, MIEN_E_MODEL_OP,
                                 "only per-channel normalisation at inference is supported");
         return;
     }
-    for (uint32_t i = 0; i < 4; i++) {
-        p[i] = mien__import_f32(n->imp, mien__onnx_in(n, i + 1), what[i], &count[i]);
-        if (n->imp->status == MIEN_OK && count[i] != count[0])
-            (void)mien__import_fail(n->imp, MIEN_E_MODEL_SHAPE, "%s has %lld values, wanted %lld", what[i],
-                                    (long long)count[i], (long long)count[0]);
-    }
-    const double eps = mien__onnx_float(n, "epsilon", 1e-5);
-    const uint32_t in[3] = { mien__onnx_in(n, 0),
-                             mien__import_const(n->imp, MIEN__NO_VALUE, MIEN__F32, 1, &count[0], &scale),
-                             mien__import_const(n->imp, MIEN__NO_VALUE, MIEN__F32, 1, &count[0], &shift) };
-    for (int64_t i = 0; n->imp->status == MIEN_OK && i < count[0]; i++) {
-        const double s = (double)p[0][i] / sqrt((double)p[3][i] + eps);
-        ((float *)scale)[i] = (float)s;
-        ((float *)shift)[i] = (float)((double)p[1][i] - (double)p[2][i] * s);
-    }
-    const mien__draft d = mien__draft_of(MIEN__OP_Affine, in, 3);
-    mien__onnx_emit(n, &d);
+    const uint32_t p[4] = { mien__onnx_in(n, 1), mien__onnx_in(n, 2), mien__onnx_in(n, 3),
+                            mien__onnx_in(n, 4) };
+    mien__import_batch_norm(n->imp, mien__onnx_in(n, 0), p, mien__onnx_float(n, "epsilon", 1e-5),
+                            mien__onnx_out(n, 0));
 }
 
 void mien__onnx_instance_norm(mien__onnx_node *n)
@@ -259,30 +240,9 @@ void mien__onnx_lp_norm(mien__onnx_node *n)
 
 /* ---- activations with weights, softmax ---- */
 
-/* Slopes by channel become [c] or [1]; any other broadcast is written out: relu(x) - slope relu(-x). */
 void mien__onnx_prelu(mien__onnx_node *n)
 {
-    mien__import *const imp = n->imp;
-    const uint32_t x = mien__onnx_in(n, 0), slope = mien__onnx_in(n, 1), none = MIEN__NO_VALUE;
-    const mien__tensor *const t = mien__import_shape_of(imp, slope), *const xt =
-                                                                         mien__import_shape_of(imp, x);
-    const int64_t count = t ? mien__elems(t->rank, t->dims) : -1;
-    /* [c][1][1] against x[n][c][h][w], [1][c][1][1], [c] against x[n][c]; a lone [c] is taken as channels */
-    const int rank = xt ? xt->rank : 4;
-    const int axis = t ? t->rank - rank + 1 : -1;
-    const bool channels = t && (count == 1 || (axis >= 0 && axis < t->rank && t->dims[axis] == count) ||
-                                (t->rank == 1 && (!xt || (rank >= 2 && xt->dims[1] == count))));
-    if (channels && mien__import_is_const(imp, slope)) {
-        const uint32_t in[2] = { x, mien__import_const_view(imp, slope, none, 1, &count) };
-        const mien__draft d = mien__draft_of(MIEN__OP_PRelu, in, 2);
-        mien__onnx_emit(n, &d);
-        return;
-    }
-    const uint32_t neg = mien__import_op1(imp, MIEN__OP_Neg, x, none);
-    const uint32_t low = mien__import_op1(imp, MIEN__OP_Relu, neg, none);
-    const uint32_t scaled = mien__import_op2(imp, MIEN__OP_Mul, low, slope, none);
-    const uint32_t high = mien__import_op1(imp, MIEN__OP_Relu, x, none);
-    (void)mien__import_op2(imp, MIEN__OP_Sub, high, scaled, mien__onnx_out(n, 0));
+    mien__import_prelu(n->imp, mien__onnx_in(n, 0), mien__onnx_in(n, 1), mien__onnx_out(n, 0));
 }
 
 /* Before opset 13 everything from `axis` on is one axis: flatten, take the softmax, restore the shape. */

@@ -90,23 +90,6 @@ void mien__onnx_slice(mien__onnx_node *n)
     mien__onnx_emit(n, &d);
 }
 
-/* shape[0] of 1 against an input whose first size is 1: 0, "as the input". */
-static uint32_t follow_batch(mien__import *imp, uint32_t x, uint32_t shape)
-{
-    const mien__tensor *const t = mien__import_shape_of(imp, x);
-    if (!t || t->rank < 2 || t->dims[0] != 1 || !mien__import_is_const(imp, shape) ||
-        imp->g->values[shape].dtype != MIEN__I64)
-        return shape;
-    const int64_t count = mien__value_elems(&imp->g->values[shape]);
-    const int64_t *const v = imp->g->values[shape].data;
-    if (count < 2 || count > MIEN_MAX_RANK || v[0] != 1)
-        return shape;
-    int64_t copy[MIEN_MAX_RANK];
-    memcpy(copy, v, (size_t)count * sizeof *v);
-    copy[0] = 0;
-    return mien__import_i64s(imp, copy, (uint32_t)count);
-}
-
 void mien__onnx_reshape(mien__onnx_node *n)
 {
     uint32_t shape = mien__onnx_in(n, 1);
@@ -119,7 +102,7 @@ void mien__onnx_reshape(mien__onnx_node *n)
                                         "allowzero with a size of 0 is not supported");
     }
     if (n->imp->status == MIEN_OK && shape != MIEN__NO_VALUE)
-        shape = follow_batch(n->imp, mien__onnx_in(n, 0), shape);
+        shape = mien__import_follow_batch(n->imp, mien__onnx_in(n, 0), shape);
     (void)mien__import_op2(n->imp, MIEN__OP_Reshape, mien__onnx_in(n, 0), shape, mien__onnx_out(n, 0));
 }
 
@@ -280,30 +263,6 @@ static uint32_t spread_resize(mien__onnx_node *n, uint32_t arg, bool sizes)
     return out;
 }
 
-/* Constant sizes as scales where that is exact, so that the batch stays free; else NO_VALUE. */
-static uint32_t sizes_to_scales(mien__import *imp, uint32_t x, uint32_t arg)
-{
-    float scales[4];
-    void *data = NULL;
-    const int64_t four = 4;
-    const mien__tensor *const t = mien__import_shape_of(imp, x);
-    if (!t || t->rank != 4 || !mien__import_is_const(imp, arg) || imp->g->values[arg].dtype != MIEN__I64 ||
-        mien__value_elems(&imp->g->values[arg]) != 4)
-        return MIEN__NO_VALUE;
-    const int64_t *const sizes = imp->g->values[arg].data;
-    for (int i = 0; i < 4; i++) {
-        if (t->dims[i] < 1 || sizes[i] < 1 || (i < 2 && sizes[i] != t->dims[i]))
-            return MIEN__NO_VALUE;
-        scales[i] = (float)sizes[i] / (float)t->dims[i];
-        if ((int64_t)floor((double)t->dims[i] * (double)scales[i]) != sizes[i])
-            return MIEN__NO_VALUE;
-    }
-    const uint32_t v = mien__import_const(imp, MIEN__NO_VALUE, MIEN__F32, 1, &four, &data);
-    if (data)
-        memcpy(data, scales, sizeof scales);
-    return v;
-}
-
 static bool is_empty(const mien__import *imp, uint32_t v)
 {
     return v == MIEN__NO_VALUE ||
@@ -335,8 +294,9 @@ void mien__onnx_resize(mien__onnx_node *n)
     }
     if (mien__onnx_attr(n, "axes"))
         arg = spread_resize(n, arg, sizes);
-    const uint32_t scales =
-        sizes && imp->status == MIEN_OK ? sizes_to_scales(imp, mien__onnx_in(n, 0), arg) : MIEN__NO_VALUE;
+    const uint32_t scales = sizes && imp->status == MIEN_OK
+                                ? mien__import_sizes_to_scales(imp, mien__onnx_in(n, 0), arg)
+                                : MIEN__NO_VALUE;
     if (scales != MIEN__NO_VALUE) {
         arg = scales;
         sizes = false;
