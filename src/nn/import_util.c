@@ -184,18 +184,23 @@ static void set_value_shape(mien__import *imp, uint32_t v, mien__dtype dtype, in
         value->dims[i] = t->dims[i] = dims[i];
 }
 
+void mien__import_set_input(mien__import *imp, uint32_t v, mien__dtype dtype, int rank, const int64_t *dims)
+{
+    if (imp->status != MIEN_OK || v == MIEN__NO_VALUE)
+        return;
+    set_value_shape(imp, v, dtype, rank, dims);
+    for (int i = 0; i < rank; i++)
+        if (dims[i] < 0)
+            imp->shapes[v].t.rank = -1;
+}
+
 uint32_t mien__import_input(mien__import *imp, const char *name, mien__dtype dtype, int rank,
                             const int64_t *dims)
 {
     const uint32_t v = mien__import_value(imp, name);
     mien__import_define(imp, v);
-    if (imp->status != MIEN_OK || v == MIEN__NO_VALUE)
-        return MIEN__NO_VALUE;
-    set_value_shape(imp, v, dtype, rank, dims);
-    for (int i = 0; i < rank; i++)
-        if (dims[i] < 0)
-            imp->shapes[v].t.rank = -1;
-    return v;
+    mien__import_set_input(imp, v, dtype, rank, dims);
+    return imp->status == MIEN_OK ? v : MIEN__NO_VALUE;
 }
 
 /* ---- constants ---- */

@@ -52,6 +52,9 @@ mien_status mien__import_nomem(mien__import *imp);
 uint32_t mien__import_value(mien__import *imp, const char *name);
 /* Say that the node being mapped produces the value; fails when something else does already. */
 void mien__import_define(mien__import *imp, uint32_t value);
+/* Make a value an input of the network; dims -1 where free. */
+void mien__import_set_input(mien__import *imp, uint32_t value, mien__dtype dtype, int rank,
+                            const int64_t *dims);
 uint32_t mien__import_input(mien__import *imp, const char *name, mien__dtype dtype, int rank,
                             const int64_t *dims);
 
