@@ -1,0 +1,15 @@
+# Comparison with ONNX Runtime on networks of known architecture with random weights. Needs a Python with onnx,
+# onnxruntime and numpy: MIEN_PYTHON, or build/venv, or the system's; skipped where it lacks them.
+set(MIEN_PYTHON "$ENV{MIEN_PYTHON}" CACHE STRING "Python with onnx and onnxruntime, for the parity tests")
+set(parity_python ${MIEN_PYTHON})
+if(NOT parity_python)
+  find_program(parity_found NAMES python3 PATHS ${CMAKE_SOURCE_DIR}/build/venv/bin NO_DEFAULT_PATH)
+  find_program(parity_found NAMES python3)
+  set(parity_python ${parity_found})
+endif()
+if(parity_python)
+  add_test(NAME parity_nets
+    COMMAND ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1 ${parity_python}
+      ${CMAKE_SOURCE_DIR}/tests/parity/check_nets.py $<TARGET_FILE:mien_shared>)
+  set_tests_properties(parity_nets PROPERTIES LABELS slow SKIP_RETURN_CODE 77 TIMEOUT 900)
+endif()
