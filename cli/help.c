@@ -1,0 +1,165 @@
+/* Prints -h (one screen) and --help (everything, with examples) from the verb tables. Text is wrapped at
+ * 79 columns; an option's explanation stands in a column of its own.
+ */
+#include "cli.h"
+#include <string.h>
+
+enum { WIDTH = 79, COLUMN = 26 };
+
+/* Wrap one paragraph: the cursor stands at column `at`; further lines begin at `indent`. */
+static void wrap(FILE *f, const char *text, size_t at, size_t indent)
+{
+    bool first = true;
+    while (*text) {
+        text += strspn(text, " ");
+        const size_t len = strcspn(text, " ");
+        if (!len)
+            break;
+        if (!first && at + 1 + len > WIDTH) {
+            fprintf(f, "\n%*s", (int)indent, "");
+            at = indent;
+        } else if (!first) {
+            fputc(' ', f);
+            at++;
+        }
+        fwrite(text, 1, len, f);
+        at += len;
+        text += len;
+        first = false;
+    }
+    fputc('\n', f);
+}
+
+/* Paragraphs parted by an empty line; one that begins with a blank is kept as it is. */
+static void paragraphs(FILE *f, const char *text, size_t indent)
+{
+    while (*text) {
+        const char *end = strstr(text, "\n\n");
+        const size_t len = end ? (size_t)(end - text) : strlen(text);
+        char part[2048];
+        snprintf(part, sizeof part, "%.*s", (int)len, text);
+        if (part[0] == ' ') {
+            for (char *line = strtok(part, "\n"); line; line = strtok(NULL, "\n"))
+                fprintf(f, "%*s%s\n", (int)indent, "", line);
+        } else {
+            fprintf(f, "%*s", (int)indent, "");
+            wrap(f, part, indent, indent);
+        }
+        text += len;
+        if (end) {
+            fputc('\n', f);
+            text += 2;
+        }
+    }
+}
+
+static void option_line(FILE *f, const cli_option *o, bool full)
+{
+    char left[96], letter[8] = "    ";
+    if (o->letter)
+        snprintf(letter, sizeof letter, "-%c, ", o->letter);
+    const int len = snprintf(left, sizeof left, "  %s--%s%s%s", letter, o->name,
+                             o->kind == CLI_FLAG ? "" : " ", o->kind == CLI_FLAG ? "" : o->value);
+    fputs(left, f);
+    if (len + 2 > COLUMN)
+        fprintf(f, "\n%*s", COLUMN, "");
+    else
+        fprintf(f, "%*s", COLUMN - len, "");
+    char text[2048];
+    char def[64] = "";
+    if (o->def && *o->def)
+        snprintf(def, sizeof def, " (default %s)", o->def);
+    snprintf(text, sizeof text, "%s%s%s%s", o->brief, def, full && o->more ? ". " : "",
+             full && o->more ? o->more : "");
+    wrap(f, text, COLUMN, COLUMN);
+}
+
+static void usage_line(FILE *f, const cli_verb *verb)
+{
+    fprintf(f, "usage: mien %s [options]%s%s\n", verb->name, *verb->operands ? " " : "",
+            verb->operands);
+}
+
+static size_t count_rare(const cli_verb *verb)
+{
+    const cli_option *o = NULL;
+    size_t n = 0;
+    for (size_t i = 0; (o = cli_option_at(verb, i)) != NULL; i++)
+        n += o->rare != 0;
+    return n;
+}
+
+void cli_help_short(const cli_verb *verb, FILE *f)
+{
+    const cli_option *o = NULL;
+    usage_line(f, verb);
+    fprintf(f, "%s.\n\n", verb->brief);
+    for (size_t i = 0; (o = cli_option_at(verb, i)) != NULL; i++) {
+        if (!o->rare)
+            option_line(f, o, false);
+    }
+    fprintf(f, "  -h, --help%*sthis screen; all of it with examples\n\n", COLUMN - 12, "");
+    if (verb->examples && verb->examples[0].what)
+        fprintf(f, "Example: %s\n", verb->examples[0].command);
+    if (verb->exits)
+        fprintf(f, "Exit: %s\n", verb->exits);
+    const size_t rare = count_rare(verb);
+    if (rare)
+        fprintf(f, "%zu more option%s: mien %s --help\n", rare, rare == 1 ? "" : "s", verb->name);
+}
+
+void cli_help_full(const cli_verb *verb, FILE *f)
+{
+    const cli_option *o = NULL;
+    fprintf(f, "mien %s: %s\n\n", verb->name, verb->brief);
+    usage_line(f, verb);
+    fputc('\n', f);
+    paragraphs(f, verb->about, 0);
+    fputs("\nOptions\n", f);
+    for (size_t i = 0; (o = cli_option_at(verb, i)) != NULL; i++)
+        option_line(f, o, true);
+    fprintf(f, "  -h%*sone screen of help\n      --help%*sthis text\n", COLUMN - 4, "", COLUMN - 12,
+            "");
+    if (verb->examples && verb->examples[0].what) {
+        fputs("\nExamples\n", f);
+        for (const cli_example *e = verb->examples; e->what; e++)
+            fprintf(f, "%s  # %s\n  $ %s\n", e == verb->examples ? "" : "\n", e->what, e->command);
+    }
+    if (verb->exits)
+        fprintf(f, "\nExit status\n  %s\n", verb->exits);
+}
+
+static void verb_list(FILE *f, const char *group)
+{
+    const cli_verb *v = NULL;
+    for (size_t i = 0; (v = cli_verb_at(i)) != NULL; i++) {
+        const size_t len = group ? strlen(group) : 0;
+        if (!len || (!strncmp(v->name, group, len) && v->name[len] == ' '))
+            fprintf(f, "  %-16s %s\n", v->name, v->brief);
+    }
+}
+
+void cli_help_group(const char *group, FILE *f)
+{
+    fprintf(f, "usage: mien %s VERB [options] ...\n\n", group);
+    verb_list(f, group);
+    fprintf(f, "\nmien %s VERB -h explains one of them.\n", group);
+}
+
+void cli_help_program(FILE *f, bool full)
+{
+    fputs("usage: mien VERB [options] ...\n"
+          "Finds faces in photographs and says who is the same person.\n\n",
+          f);
+    verb_list(f, NULL);
+    fputs("\n  mien VERB -h     one screen on a verb\n  mien VERB --help all of it, with examples\n", f);
+    if (!full) {
+        fputs("  mien --help      formats, models, exit codes\n", f);
+        return;
+    }
+    const cli_section *s = NULL;
+    for (size_t i = 0; (s = cli_section_at(i)) != NULL; i++) {
+        fprintf(f, "\n%s\n", s->title);
+        paragraphs(f, s->text, 2);
+    }
+}
