@@ -34,7 +34,7 @@ static void rate_text(char *ret, size_t capacity, double rate)
     char *zero = strstr(text, ".0");
     if (zero)
         *zero = '\0';
-    snprintf(ret, capacity, "%se%d", text, exponent);
+    snprintf(ret, capacity, "%.12se%d", text, exponent);
 }
 
 /* How rare such a likeness is among strangers. */
@@ -57,7 +57,7 @@ static void strangers_text(char *ret, size_t capacity, const mien_decision *d)
 static void decision_text(char *ret, size_t capacity, const compare_result *r)
 {
     const mien_decision *d = &r->decision;
-    char rate[32], strangers[96];
+    char rate[48], strangers[96];
     if (!r->decided) {
         snprintf(ret, capacity, "no decision (similarity %.2f; the model is not calibrated for it)", r->best);
         return;

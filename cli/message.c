@@ -127,7 +127,8 @@ void *cli_grow(void *old, size_t n, size_t item_bytes)
 {
     if (item_bytes && n > SIZE_MAX / item_bytes)
         no_memory();
-    void *p = realloc(old, n * item_bytes ? n * item_bytes : 1);
+    const size_t bytes = n * item_bytes;
+    void *p = realloc(old, bytes ? bytes : 1);
     if (!p)
         no_memory();
     return p;
