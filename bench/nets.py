@@ -130,12 +130,13 @@ def static_onnx(net, out_dir):
     if not os.path.exists(dst):
         model = onnx.load(src)
         names = {t.name for t in model.graph.initializer}
-        inputs = [i for i in model.graph.input if i.name not in names]
-        del model.graph.input[:]
-        model.graph.input.extend(inputs)
+        inputs = [onnx.ValueInfoProto.FromString(i.SerializeToString())
+                  for i in model.graph.input if i.name not in names]  # copies: deleting ends the originals
         for dim, size in zip(inputs[0].type.tensor_type.shape.dim, net.shape):
             dim.ClearField("dim_param")
             dim.dim_value = size
+        del model.graph.input[:]
+        model.graph.input.extend(inputs)
         for out in model.graph.output:  # stale symbolic or empty dims would contradict what is inferred
             out.type.tensor_type.ClearField("shape")
         del model.graph.value_info[:]
@@ -239,3 +240,8 @@ def mmacs(net, out_dir):
             ic, _, _, oc, oh, ow, kh, kw, *_, groups, _, _ = map(int, line.split())
             total += oc * oh * ow * kh * kw * ic // groups
     return total / 1e6
+
+
+def mienlib_missing():
+    import mienlib
+    return mienlib.find_library() is None
