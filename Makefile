@@ -5,7 +5,7 @@ FUZZ_SECONDS ?= 60
 SOAK_RUNS ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help build setup demo check test soak asan tsan fuzz bench docs cross format install clean
+.PHONY: help build setup demo check test soak asan tsan fuzz bench parity accuracy docs cross format install clean
 
 # $(call build,preset): configure if needed and build
 build = cmake --preset $(1) -DCMAKE_INSTALL_PREFIX=$(PREFIX) >build/$(1).log 2>&1 || { cat build/$(1).log; exit 1; }; \
@@ -52,7 +52,13 @@ fuzz: ## run every fuzz target for FUZZ_SECONDS (default 60)
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz build/fuzz
 
 bench: setup build ## measure speed beside the peers found on this machine
-	@bench/run
+	@python3 bench/run.py
+
+parity: setup build ## hold every model against its reference runtime on real pictures
+	@python3 tests/parity/check_models.py --all
+
+accuracy: setup build ## accuracy on labelled pairs, beside the reference runtimes
+	@python3 bench/accuracy.py
 
 docs: build ## write the man pages, completions and API pages to build/docs
 	@scripts/docs build/release/mien build/docs
