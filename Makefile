@@ -38,7 +38,7 @@ soak: build ## long run: many pictures in one process, memory must not grow
 asan: setup ## all tests under address and undefined-behaviour sanitizers
 	@mkdir -p build
 	@$(call build,asan)
-	@ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 $(call tests,asan)
+	@LSAN_OPTIONS=suppressions=$(CURDIR)/tests/asan.supp:print_suppressions=0 UBSAN_OPTIONS=print_stacktrace=1 $(call tests,asan)
 
 tsan: setup ## all tests under the thread sanitizer
 	@mkdir -p build

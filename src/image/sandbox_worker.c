@@ -75,6 +75,11 @@ static bool close_door(bool threads)
                                   SYS_clock_gettime, SYS_sched_yield, SYS_getrandom,  SYS_restart_syscall };
     static const long threaded[] = { SYS_set_robust_list,   SYS_rseq,   SYS_rt_sigprocmask,
                                      SYS_sched_getaffinity, SYS_gettid, SYS_getpid };
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    /* what the sanitizers themselves call when a thread starts or a longjmp unwinds */
+    static const long watched[] = { SYS_sigaltstack, SYS_gettid, SYS_getpid, SYS_sched_getaffinity,
+                                    SYS_prlimit64,   SYS_rt_sigprocmask };
+#endif
     program p = { .n = 0 };
 #if defined(__x86_64__)
     const uint32_t arch = AUDIT_ARCH_X86_64;
@@ -87,6 +92,10 @@ static bool close_door(bool threads)
     put(&p, BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, nr));
     for (size_t i = 0; i < MIEN_COUNTOF(plain); i++)
         answer(&p, plain[i], SECCOMP_RET_ALLOW);
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    for (size_t i = 0; i < MIEN_COUNTOF(watched); i++)
+        answer(&p, watched[i], SECCOMP_RET_ALLOW);
+#endif
     allow_masked(&p, SYS_read, 0, 0xffffffffu, SOCKET_FD);
     allow_masked(&p, SYS_write, 0, 0xffffffffu, SOCKET_FD);
     allow_masked(&p, SYS_mmap, 2, PROT_EXEC, 0);
