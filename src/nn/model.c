@@ -40,12 +40,16 @@ struct mien_model {
 
 /* ---- making and freeing ---- */
 
+/* Weights that nodes read (one read by several counts for each). */
 static uint64_t count_params(const mien__graph *g)
 {
     uint64_t n = 0;
-    for (uint32_t i = 0; i < g->n_values; i++)
-        if (g->values[i].data && g->values[i].dtype == MIEN__F32)
-            n += (uint64_t)mien__value_elems(&g->values[i]);
+    for (uint32_t i = 0; i < g->n_nodes; i++)
+        for (uint32_t j = 0; j < g->nodes[i].n_inputs; j++) {
+            const uint32_t v = g->nodes[i].inputs[j];
+            if (v != (uint32_t)MIEN__NO_VALUE && g->values[v].data && g->values[v].dtype == MIEN__F32)
+                n += (uint64_t)mien__value_elems(&g->values[v]);
+        }
     return n;
 }
 

@@ -83,6 +83,7 @@ static mien_status infer_all(mien__planner *p, const mien_tensor_view *shapes)
         mien__pvalue *v = &p->v[i];
         v->producer = v->only_user = v->pending_affine = MIEN__NO_NODE;
         v->slot[MIEN__PLAIN] = v->slot[MIEN__BLOCKED] = MIEN__NO_SLOT;
+        v->part_of = MIEN__NO_VALUE;
         if (!from->data)
             continue;
         v->t.dtype = from->dtype;
@@ -230,7 +231,7 @@ bool mien__plan_ready(const mien__planner *p, uint32_t v)
 {
     const mien__pvalue *x = &p->v[v];
     return x->t.data || x->slot[MIEN__PLAIN] != MIEN__NO_SLOT || x->slot[MIEN__BLOCKED] != MIEN__NO_SLOT ||
-           x->pending_affine != MIEN__NO_NODE;
+           x->pending_affine != MIEN__NO_NODE || x->part_of != (uint32_t)MIEN__NO_VALUE;
 }
 
 uint32_t mien__plan_sole_user(const mien__planner *p, uint32_t v)

@@ -91,6 +91,8 @@ typedef struct mien__pvalue {
     uint32_t uses, only_user;    /* reads by needed nodes; the last one */
     bool needed, is_output, is_input;
     uint32_t pending_affine; /* an Affine node not yet carried out for this value, or MIEN__NO_NODE */
+    uint32_t part_of;        /* blocked value whose channels from c_from on this one is, or MIEN__NO_VALUE */
+    int c_from;
 } mien__pvalue;
 
 typedef struct mien__planner {
@@ -138,6 +140,8 @@ mien_status mien__plan_lower_conv(mien__planner *p, uint32_t node, bool *ret_tak
 mien_status mien__plan_lower_fc(mien__planner *p, uint32_t node, bool *ret_taken);
 mien_status mien__plan_lower_elementwise(mien__planner *p, uint32_t node, bool *ret_taken);
 mien_status mien__plan_lower_pending_affine(mien__planner *p, uint32_t v);
+/* Copy a part (see part_of) to a plain tensor of its own. */
+mien_status mien__plan_lower_part(mien__planner *p, uint32_t v);
 /* Is this an activation that fits behind another operation? Fills act and parameters. */
 bool mien__plan_activation(const mien__planner *p, const mien__node *n, mien__act *ret_act, float *ret_alpha,
                            float *ret_beta);

@@ -345,63 +345,110 @@ static mien_status lower_concat(mien__planner *p, const mien__node *n, bool *ret
     return MIEN_OK;
 }
 
-/* Split of one picture's channels at whole blocks: views. */
+/* Split of channels: nothing moves. Of one picture at whole blocks, the parts are views; else whoever reads a part
+ * takes its channels out of the whole. */
 static mien_status lower_split(mien__planner *p, const mien__node *n, bool *ret_taken)
 {
-    int axis = 0;
+    int axis = 0, from = 0;
     const mien__tensor *x = &p->v[n->inputs[0]].t;
     size_t at = 0;
-    if (!has_blocked(p, n->inputs[0]) || x->dims[0] != 1 ||
+    bool whole = x->dims[0] == 1;
+    if (!has_blocked(p, n->inputs[0]) ||
         mien__op_axis(n, mien__node_int(n, MIEN__ATTR_AXIS, 0), x->rank, &axis, NULL) || axis != 1)
         return MIEN_OK;
-    for (uint32_t i = 0; i < n->n_outputs; i++)
-        if (!blockable(p, n->outputs[i]) || (i + 1 < n->n_outputs && p->v[n->outputs[i]].t.dims[1] % p->k->block))
+    for (uint32_t i = 0; i < n->n_outputs; i++) {
+        if (!blockable(p, n->outputs[i]))
             return MIEN_OK;
+        whole = whole && (i + 1 == n->n_outputs || p->v[n->outputs[i]].t.dims[1] % p->k->block == 0);
+    }
     *ret_taken = true;
     for (uint32_t i = 0; i < n->n_outputs; i++) {
+        mien__pvalue *v = &p->v[n->outputs[i]];
         uint32_t slot = 0;
+        if (!whole) {
+            v->part_of = n->inputs[0];
+            v->c_from = from;
+            from += (int)v->t.dims[1];
+            continue;
+        }
         const mien_status st =
             mien__plan_view(p, n->outputs[i], MIEN__BLOCKED, p->v[n->inputs[0]].slot[MIEN__BLOCKED], at, &slot);
         if (st)
             return st;
-        at += mien__plan_bytes(p, &p->v[n->outputs[i]].t, MIEN__BLOCKED);
+        at += mien__plan_bytes(p, &v->t, MIEN__BLOCKED);
     }
     return MIEN_OK;
+}
+
+/* Channels [c_from, c_from + c) of a blocked tensor; `st_c` and `st_p` are the steps of the output from channel to
+ * channel and from pixel to pixel. */
+static void take_channels(const mien__step *s, size_t st_c, size_t st_p)
+{
+    const size_t b = (size_t)s->k->block, hw = (size_t)s->u.e.hw, count = (size_t)s->u.e.c, from = (size_t)s->u.e.c_from;
+    const size_t blocks = ((size_t)s->src[0]->dims[1] + b - 1) / b;
+    for (size_t n = 0; n < (size_t)s->u.e.n; n++) {
+        const float *picture = (const float *)s->src[0]->data + n * blocks * hw * b;
+        float *out = (float *)s->dst->data + n * hw * count;
+        for (size_t c = 0; c < count;) { /* as many channels at once as lie in one block */
+            const size_t lane = (from + c) % b, left = count - c, lanes = b - lane < left ? b - lane : left;
+            const float *x = picture + (from + c) / b * hw * b + lane;
+            float *y = out + c * st_c;
+            for (size_t i = 0; i < hw; i++)
+                for (size_t l = 0; l < lanes; l++)
+                    y[i * st_p + l * st_c] = x[i * b + l];
+            c += lanes;
+        }
+    }
 }
 
 /* Blocked to channels-last: the detectors' heads. */
 static void run_to_nhwc(const mien__step *s, mien__pool *pool)
 {
-    const int b = s->k->block, c = s->u.e.c, hw = s->u.e.hw, blocks = (c + b - 1) / b;
     (void)pool;
-    for (int n = 0; n < s->u.e.n; n++)
-        for (int k = 0; k < blocks; k++) {
-            const float *x = (const float *)s->src[0]->data + ((size_t)n * (size_t)blocks + (size_t)k) * (size_t)hw * (size_t)b;
-            float *y = (float *)s->dst->data + (size_t)n * (size_t)hw * (size_t)c + (size_t)k * (size_t)b;
-            const int lanes = c - k * b < b ? c - k * b : b;
-            if (lanes == 1)
-                for (int i = 0; i < hw; i++)
-                    y[(size_t)i * (size_t)c] = x[(size_t)i * (size_t)b];
-            else
-                for (int i = 0; i < hw; i++)
-                    for (int l = 0; l < lanes; l++)
-                        y[(size_t)i * (size_t)c + (size_t)l] = x[(size_t)i * (size_t)b + (size_t)l];
-        }
+    take_channels(s, 1, (size_t)s->u.e.c);
+}
+
+static void run_part_to_plain(const mien__step *s, mien__pool *pool)
+{
+    (void)pool;
+    take_channels(s, (size_t)s->u.e.hw, 1);
+}
+
+mien_status mien__plan_lower_part(mien__planner *p, uint32_t v)
+{
+    mien__step *s = NULL;
+    const uint32_t whole = p->v[v].part_of;
+    const mien_status st =
+        step_of(p, NULL, run_part_to_plain, &whole, 1, MIEN__BLOCKED, v, MIEN__PLAIN, "part_to_plain", &s);
+    if (st)
+        return st;
+    s->u.e.c = (int)p->v[v].t.dims[1];
+    s->u.e.c_from = p->v[v].c_from;
+    return MIEN_OK;
 }
 
 static mien_status lower_transpose(mien__planner *p, const mien__node *n, bool *ret_taken)
 {
     int perm[MIEN_MAX_RANK];
-    const mien__tensor *x = &p->v[n->inputs[0]].t;
+    const mien__pvalue *v = &p->v[n->inputs[0]];
+    const mien__tensor *x = &v->t;
+    const bool part = v->part_of != (uint32_t)MIEN__NO_VALUE;
+    const uint32_t from = part ? v->part_of : n->inputs[0];
     mien__step *s = NULL;
-    if (!has_blocked(p, n->inputs[0]) || !mien__transpose_perm(n, 4, perm))
+    if ((!part && !has_blocked(p, n->inputs[0])) || !mien__transpose_perm(n, 4, perm))
         return MIEN_OK;
     const bool nhwc = perm[0] == 0 && perm[1] == 2 && perm[2] == 3 && perm[3] == 1;
     const bool hwnc = perm[0] == 2 && perm[1] == 3 && perm[2] == 0 && perm[3] == 1 && x->dims[0] == 1;
     if (!nhwc && !hwnc)
         return MIEN_OK;
     *ret_taken = true;
-    return step_of(p, n, run_to_nhwc, n->inputs, 1, MIEN__BLOCKED, n->outputs[0], MIEN__PLAIN, "to_nhwc", &s);
+    const mien_status st =
+        step_of(p, n, run_to_nhwc, &from, 1, MIEN__BLOCKED, n->outputs[0], MIEN__PLAIN, "to_nhwc", &s);
+    if (st)
+        return st;
+    s->u.e.c = (int)x->dims[1];
+    s->u.e.c_from = v->c_from;
+    return MIEN_OK;
 }
 
 mien_status mien__plan_lower_fast(mien__planner *p, uint32_t node, bool *ret_taken)

@@ -39,6 +39,10 @@ mien_status mien__plan_need(mien__planner *p, uint32_t v, int layout, uint32_t *
         st = mien__plan_lower_pending_affine(p, v);
         return st ? st : mien__plan_need(p, v, layout, ret);
     }
+    if (x->part_of != (uint32_t)MIEN__NO_VALUE && x->slot[MIEN__PLAIN] == MIEN__NO_SLOT) {
+        st = mien__plan_lower_part(p, v);
+        return st ? st : mien__plan_need(p, v, layout, ret);
+    }
     if (x->t.data && x->slot[MIEN__PLAIN] == MIEN__NO_SLOT) {
         st = mien__plan_slot(p, v, MIEN__PLAIN, ret); /* a constant: the slot points at it */
         if (st || layout == MIEN__PLAIN)

@@ -1,6 +1,7 @@
 /* Simplifying a graph: constants folded through the references, identities dropped, batch normalisation and
  * per-channel arithmetic folded into weights (simplify_affine.c), spelt-out functions recognised
- * (simplify_patterns.c), dead nodes removed. Passes repeat until nothing changes, at most MAX_ROUNDS times.
+ * (simplify_patterns.c), dead nodes removed. Passes repeat until nothing changes, at most MAX_ROUNDS times; at the end
+ * sibling convolutions are merged (simplify_siblings.c).
  *
  * Network outputs keep their names: a replaced output value hands its name to the one that takes its place.
  */
@@ -236,6 +237,15 @@ static mien_status small_rewrites(mien__simp *s)
 
 /* ---- dead code ---- */
 
+static void compact(mien__graph *g)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < g->n_nodes; i++)
+        if (g->nodes[i].op != MIEN__OP_NONE)
+            g->nodes[kept++] = g->nodes[i];
+    g->n_nodes = kept;
+}
+
 static mien_status remove_dead(mien__simp *s)
 {
     mien__graph *g = s->g;
@@ -260,11 +270,7 @@ static mien_status remove_dead(mien__simp *s)
                 live[n->inputs[j]] = 1;
     }
     mien_free(live);
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < g->n_nodes; i++)
-        if (g->nodes[i].op != MIEN__OP_NONE)
-            g->nodes[kept++] = g->nodes[i];
-    g->n_nodes = kept;
+    compact(g);
     return MIEN_OK;
 }
 
@@ -280,6 +286,10 @@ mien_status mien__graph_simplify(mien__graph *g, mien_error *err)
             break;
         if (!s.changed)
             break;
+    }
+    if (!st && !(st = mien__simp_merge_siblings(&s))) {
+        compact(g);
+        st = mien__graph_check(g, err); /* sorts the merged nodes into place */
     }
     mien_free(s.producer);
     return st;

@@ -35,6 +35,7 @@ mien_status mien__simp_new_const(mien__simp *s, const char *name, int rank, cons
                                  uint32_t *ret);
 
 mien_status mien__simp_fold_affine(mien__simp *s); /* BN and per-channel arithmetic into Conv and Gemm */
+mien_status mien__simp_merge_siblings(mien__simp *s); /* heads of detectors */
 mien_status mien__simp_patterns(mien__simp *s);    /* spelt-out Gelu, LayerNorm, HardSwish, L2Normalize */
 
 #endif
