@@ -13,3 +13,12 @@ if(parity_python)
       ${CMAKE_SOURCE_DIR}/tests/parity/check_nets.py $<TARGET_FILE:mien_shared>)
   set_tests_properties(parity_nets PROPERTIES LABELS slow SKIP_RETURN_CODE 77 TIMEOUT 900)
 endif()
+
+# The real models on real pictures; skipped without ../shared or the packages (`make parity` sets them up).
+find_program(MIEN_PYTHON3 python3)
+if(MIEN_PYTHON3 AND CMAKE_BUILD_TYPE STREQUAL "Release")
+  add_test(NAME parity_models
+    COMMAND ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1 MIEN_LIB=$<TARGET_FILE:mien_shared> ${MIEN_PYTHON3}
+      ${CMAKE_SOURCE_DIR}/tests/parity/check_models.py)
+  set_tests_properties(parity_models PROPERTIES LABELS slow SKIP_RETURN_CODE 77 TIMEOUT 900)
+endif()
