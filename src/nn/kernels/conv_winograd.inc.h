@@ -116,22 +116,19 @@ static void winograd_pack(const mien__conv_plan *p, const mien__conv_weights *w,
     for (int group = 0; group < g.groups; group++) {
         const int width = min_i(UKR_C, g.ocbs - group * UKR_C) * VB;
         float *const d = base + (size_t)group * tt * c->ic * UKR_C * VB;
-        for (int i = 0; i < c->ic; i++)
+        for (int i = 0; i < c->ic; i++) {
+            float u[WINO_MAX_T * WINO_MAX_T][UKR_C * VB]; /* all k of one input channel, then out in lines */
             for (int v = 0; v < width; v++) {
                 const int o = group * UKR_C * VB + v;
-                double rows[3][WINO_MAX_T], u[WINO_MAX_T];
-                for (int r = 0; r < 3; r++) {
-                    const float *const s = w->w + (((size_t)o * c->ic + i) * 3 + r) * 3;
-                    const double f[3] = { o < c->oc ? s[0] : 0, o < c->oc ? s[1] : 0, o < c->oc ? s[2] : 0 };
-                    wino_filter_1d(g.m, f, rows[r]);
-                }
-                for (int x = 0; x < g.t; x++) {
-                    const double col[3] = { rows[0][x], rows[1][x], rows[2][x] };
-                    wino_filter_1d(g.m, col, u);
-                    for (int y = 0; y < g.t; y++)
-                        d[((size_t)(y * g.t + x) * c->ic + i) * width + v] = (float)u[y];
-                }
+                float one[WINO_MAX_T * WINO_MAX_T] = { 0 };
+                if (o < c->oc)
+                    wino_filter(g.m, w->w + ((size_t)o * c->ic + i) * 9, one);
+                for (int k = 0; k < tt; k++)
+                    u[k][v] = one[k];
             }
+            for (int k = 0; k < tt; k++)
+                memcpy(d + ((size_t)k * c->ic + i) * width, u[k], (size_t)width * sizeof(float));
+        }
     }
 }
 

@@ -65,20 +65,38 @@ VF_INLINE void wino_out_1d(const int M, const vf *m, vf *y)
     }
 }
 
-/* u[T] = G g: one filter row of three, in double */
-static void wino_filter_1d(int m, const double *g, double *u)
+/* out[T] = G in: three entries `step` apart to m + 2 */
+static void wino_filter_1d(int m, const double *in, int step, double *out)
 {
     static const double points[WINO_MAX_M + 1][WINO_MAX_T] = {
         [2] = { 0, 1, -1 }, [3] = { 0, 1, -1, 2 }, [4] = { 0, WINO_A, -WINO_A, WINO_B, -WINO_B }
     };
-    static const double norms[WINO_MAX_M + 1][WINO_MAX_T] = {
-        [2] = { 1, 2, 2 }, [3] = { 2, -2, -6, 6 }, [4] = { 1, -1.5, -1.5, 6, 6 }
+    static const double inverse_norms[WINO_MAX_M + 1][WINO_MAX_T] = {
+        [2] = { 1, 0.5, 0.5 },
+        [3] = { 0.5, -0.5, -1.0 / 6, 1.0 / 6 },
+        [4] = { 1, -2.0 / 3, -2.0 / 3, 1.0 / 6, 1.0 / 6 }
     };
     for (int i = 0; i < m + 1; i++) {
         const double p = points[m][i];
-        u[i] = (g[0] + p * (g[1] + p * g[2])) / norms[m][i];
+        out[i] = (in[0] + p * (in[step] + p * in[2 * step])) * inverse_norms[m][i];
     }
-    u[m + 1] = g[2];
+    out[m + 1] = in[2 * step];
+}
+
+/* u[T][T] = G w G^T of one 3x3 filter, in double */
+static void wino_filter(int m, const float *w, float *u)
+{
+    const int t = m + 2;
+    double f[9], rows[3 * WINO_MAX_T], col[WINO_MAX_T];
+    for (int i = 0; i < 9; i++)
+        f[i] = w[i];
+    for (int r = 0; r < 3; r++)
+        wino_filter_1d(m, f + 3 * r, 1, rows + r * t);
+    for (int x = 0; x < t; x++) {
+        wino_filter_1d(m, rows + x, t, col);
+        for (int y = 0; y < t; y++)
+            u[y * t + x] = (float)col[y];
+    }
 }
 
 #endif
