@@ -139,7 +139,11 @@ static void direct_copy_row(const direct_run_ctx *x, const float *src, int plane
     memset(dst, 0, (size_t)first * ps * sizeof *dst);
     memset(dst + (ptrdiff_t)end * ps, 0, (size_t)(wq - end) * ps * sizeof *dst);
     const float *s = src + ((ptrdiff_t)first * c->sw + phase - c->pl) * ps;
-    if (ps == 1) {
+    if (ps == 1 && c->sw == 2) { /* a stride the compiler can turn into shuffles */
+        float *const d = dst + first;
+        for (int q = 0; q < end - first; q++)
+            d[q] = s[2 * q];
+    } else if (ps == 1) {
         for (int q = first; q < end; q++, s += c->sw)
             dst[q] = *s;
     } else if (c->pre_affine && !x->g.fold) {

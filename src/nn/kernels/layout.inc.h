@@ -75,6 +75,11 @@ static void pool_task(void *ctx, size_t task, unsigned worker)
             /* a window that hangs over the declared padding (ceil mode) counts only what is declared */
             const int ph = min_i(y * p->sh - p->pt + p->kh, p->ih + p->pb) - (y * p->sh - p->pt);
             const int pw = min_i(o * p->sw - p->pl + p->kw, p->iw + p->pr) - (o * p->sw - p->pl);
+            if (p->is_max && p->kh == 2 && p->kw == 2 && y1 - y0 == 2 && x1 - x0 == 2) {
+                const float *const s = src + ((size_t)y0 * p->iw + x0) * VB, *const t = s + (size_t)p->iw * VB;
+                vf_store(d, vf_max(vf_max(vf_load(s), vf_load(s + VB)), vf_max(vf_load(t), vf_load(t + VB))));
+                continue;
+            }
             vf acc = vf_set1(p->is_max ? -INFINITY : 0.0f);
             for (int i = y0; i < y1; i++)
                 for (int j = x0; j < x1; j++) {
