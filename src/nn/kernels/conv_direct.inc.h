@@ -2,7 +2,8 @@
  * as offsets into the source.
  *
  * Where the source cannot be read in place (padding, column stride, affine in front) it is first copied to scratch:
- * zero border, and columns of a stride split into phases, so that pixels of one tap lie side by side again.
+ * zero border, and columns of a stride split into phases, so that pixels of one tap lie side by side again; by bands
+ * of rows within each task where all weights stay cached, else whole before the first task.
  * 1x1 is the same with one tap and the picture flattened to pseudo-rows. A plain source (first layer) is a source of
  * ic*kh*kw taps of one lane.
  *
@@ -23,6 +24,7 @@ enum {
 
 typedef struct direct_geom {
     bool copy, fold, flat, dual;
+    bool own;              /* each task copies the rows it needs, to its worker's scratch */
     int ps;                /* floats between pixels: VB or 1 */
     int planes;            /* input blocks, or channels of a plain source */
     int phases, wq, hp, row_step, row_mul; /* of the copy: column phases, columns per phase, rows, source step */
@@ -53,8 +55,6 @@ static direct_geom direct_geometry(const mien__conv *c)
         g.hp = c->ih, g.phases = 1, g.wq = c->iw;
     }
     g.row = (ptrdiff_t)g.phases * g.wq * g.ps;
-    g.plane = g.hp * g.row;
-    g.image = g.planes * g.plane;
     g.flat = c->kh == 1 && c->kw == 1 && (g.copy || c->iw == c->ow);
     g.rows = c->oh, g.row_len = c->ow;
     if (g.flat) {
@@ -72,8 +72,13 @@ static direct_geom direct_geometry(const mien__conv *c)
     if (g.dual)
         g.chunk += g.chunk & 1;
     g.chunks = div_up(g.rows, g.chunk);
+    g.own = g.copy && !g.outer_groups && !g.flat && g.chunks > 1;
+    if (g.own)
+        g.hp = (g.chunk - 1) * g.row_mul + (c->kh - 1) * c->dh + 1;
+    g.plane = g.hp * g.row;
+    g.image = g.planes * g.plane;
     const double image_bytes = (double)g.image * sizeof(float);
-    g.images = g.copy ? max_i(1, min_i(c->n, (int)(DIRECT_SCRATCH / image_bytes))) : c->n;
+    g.images = g.copy && !g.own ? max_i(1, min_i(c->n, (int)(DIRECT_SCRATCH / image_bytes))) : c->n;
     return g;
 }
 
@@ -86,7 +91,7 @@ static bool direct_plan(const mien__conv *c, mien__conv_plan *p)
     p->algo = ALGO_DIRECT;
     p->kernel = c->src_plain ? VF_KERNEL("first") : g.flat ? VF_KERNEL("pointwise") : VF_KERNEL("direct");
     p->packed_bytes = (conv_head_floats(c) + (size_t)c->ic * c->kh * c->kw * g.groups * UKR_C * VB) * sizeof(float);
-    p->scratch_bytes = g.copy ? (size_t)g.images * (size_t)g.image * sizeof(float) : 0;
+    p->scratch_bytes = g.copy ? (g.own ? p->threads : (size_t)g.images) * (size_t)g.image * sizeof(float) : 0;
     return true;
 }
 
@@ -156,30 +161,36 @@ static void direct_copy_row(const direct_run_ctx *x, const float *src, int plane
     }
 }
 
-static void direct_copy_task(void *ctx, size_t task, unsigned worker)
+/* rows [first, end) of one plane of the padded picture; dst holds row `first` first */
+static void direct_copy_rows(const direct_run_ctx *x, int image, int plane, int first, int end, float *dst)
 {
-    const direct_run_ctx *const x = ctx;
     const mien__conv *const c = x->c;
     const direct_geom *const g = &x->g;
-    (void)worker;
-    const int chunks = div_up(g->hp, DIRECT_COPY_ROWS), chunk = (int)(task % (size_t)chunks);
-    const int plane = (int)(task / (size_t)chunks) % g->planes, image = (int)(task / (size_t)chunks) / g->planes;
     const float *const src = x->src + ((ptrdiff_t)image * g->planes + plane) * c->ih * c->iw * g->ps;
-    float *const dst = x->scratch + image * g->image + plane * g->plane;
-    for (int r = chunk * DIRECT_COPY_ROWS; r < min_i(g->hp, (chunk + 1) * DIRECT_COPY_ROWS); r++) {
+    for (int r = first; r < end; r++) {
         const int y = r * g->row_step - c->pt;
-        for (int ph = 0; ph < g->phases; ph++) {
-            float *const d = dst + r * g->row + (ptrdiff_t)ph * g->wq * g->ps;
+        for (int ph = 0; ph < g->phases; ph++, dst += (ptrdiff_t)g->wq * g->ps) {
             if (y < 0 || y >= c->ih)
-                memset(d, 0, (size_t)g->wq * g->ps * sizeof *d);
+                memset(dst, 0, (size_t)g->wq * g->ps * sizeof *dst);
             else
-                direct_copy_row(x, src + (ptrdiff_t)y * c->iw * g->ps, plane, ph, d);
+                direct_copy_row(x, src + (ptrdiff_t)y * c->iw * g->ps, plane, ph, dst);
         }
     }
 }
 
+static void direct_copy_task(void *ctx, size_t task, unsigned worker)
+{
+    const direct_run_ctx *const x = ctx;
+    const direct_geom *const g = &x->g;
+    (void)worker;
+    const int chunks = div_up(g->hp, DIRECT_COPY_ROWS), first = (int)(task % (size_t)chunks) * DIRECT_COPY_ROWS;
+    const int plane = (int)(task / (size_t)chunks) % g->planes, image = (int)(task / (size_t)chunks) / g->planes;
+    direct_copy_rows(x, image, plane, first, min_i(g->hp, first + DIRECT_COPY_ROWS),
+                     x->scratch + image * g->image + plane * g->plane + first * g->row);
+}
+
 /* one output row (or pair of rows) of one group of output blocks */
-static void direct_row(const direct_run_ctx *x, int image, int row, int group)
+static void direct_row(const direct_run_ctx *x, const float *from, int image, int row, int group)
 {
     const mien__conv *const c = x->c;
     const direct_geom *const g = &x->g;
@@ -193,8 +204,7 @@ static void direct_row(const direct_run_ctx *x, int image, int row, int group)
     const int oc0 = group * UKR_C * VB;
     u.w = x->head.w + (size_t)group * k * UKR_C * VB;
     u.bias = x->head.bias + oc0, u.slope = x->head.slope + oc0, u.slope2 = x->head.slope2 + oc0;
-    u.src = x->from + image * x->from_image +
-            (g->flat ? (ptrdiff_t)row * g->row_len * g->ps : (ptrdiff_t)row * g->row_mul * g->row);
+    u.src = from + (g->flat ? (ptrdiff_t)row * g->row_len * g->ps : (ptrdiff_t)row * g->row_mul * g->row);
     u.dst = x->dst + at;
     u.res = x->res ? x->res + at : NULL;
     if (g->dual && row + 1 < c->oh) {
@@ -216,14 +226,22 @@ static void direct_task(void *ctx, size_t task, unsigned worker)
 {
     const direct_run_ctx *const x = ctx;
     const direct_geom *const g = &x->g;
-    (void)worker;
     const size_t per_group = (size_t)x->images * g->chunks;
     const int first = g->outer_groups ? (int)(task / per_group) : 0;
     const int groups = g->outer_groups ? first + 1 : g->groups;
     const int image = (int)(task % per_group) / g->chunks, chunk = (int)(task % per_group) % g->chunks;
-    for (int row = chunk * g->chunk; row < min_i(g->rows, (chunk + 1) * g->chunk); row += g->dual ? 2 : 1)
+    const int row0 = chunk * g->chunk, end = min_i(g->rows, row0 + g->chunk);
+    const float *from = x->from + image * x->from_image;
+    if (g->own) {
+        float *const band = x->scratch + worker * (size_t)g->image;
+        const int top = row0 * g->row_mul, rows = (end - 1 - row0) * g->row_mul + (x->c->kh - 1) * x->c->dh + 1;
+        for (int plane = 0; plane < g->planes; plane++)
+            direct_copy_rows(x, image, plane, top, top + rows, band + plane * g->plane);
+        from = band - (ptrdiff_t)top * g->row;
+    }
+    for (int row = row0; row < end; row += g->dual ? 2 : 1)
         for (int group = first; group < groups; group++)
-            direct_row(x, image, row, group);
+            direct_row(x, from, image, row, group);
 }
 
 static void direct_taps(direct_run_ctx *x)
@@ -257,7 +275,7 @@ static void direct_run(const mien__conv_plan *p, const void *packed, const float
         x.res = residual ? residual + n * out : NULL;
         x.from = g->copy ? x.scratch : x.src;
         x.from_image = g->copy ? g->image : in;
-        if (g->copy)
+        if (g->copy && !g->own)
             mien__pool_run(pool, direct_copy_task, &x,
                            (size_t)x.images * g->planes * div_up(g->hp, DIRECT_COPY_ROWS));
         mien__pool_run(pool, direct_task, &x,
