@@ -48,8 +48,8 @@ typedef struct cli_size {
 } cli_size;
 
 typedef struct cli_option {
-    const char *name;  /* long name without dashes */
-    char letter;       /* short name or 0 */
+    const char *name; /* long name without dashes */
+    char letter;      /* short name or 0 */
     cli_kind kind;
     size_t offset;     /* of the value in the verb's options struct */
     const char *value; /* placeholder; for CLI_CHOICE the words */
@@ -68,16 +68,16 @@ typedef struct cli_example {
 enum { CLI_MAX_TABLES = 4 };
 
 typedef struct cli_verb {
-    const char *name;     /* "detect", "model list" */
-    const char *operands; /* "IMAGE|DIR..." */
-    const char *brief;    /* one line, no full stop */
-    const char *about;    /* paragraphs, parted by an empty line */
-    const char *exits;    /* what 0 and 1 mean here */
+    const char *name;                         /* "detect", "model list" */
+    const char *operands;                     /* "IMAGE|DIR..." */
+    const char *brief;                        /* one line, no full stop */
+    const char *about;                        /* paragraphs, parted by an empty line */
+    const char *exits;                        /* what 0 and 1 mean here */
     const cli_option *tables[CLI_MAX_TABLES]; /* each ends with name == NULL */
     const cli_example *examples;              /* ends with what == NULL */
-    size_t opts_bytes;    /* of the options struct */
-    int min_operands, max_operands; /* max 0: no limit */
-    cli_hint hint;        /* of the operands */
+    size_t opts_bytes;                        /* of the options struct */
+    int min_operands, max_operands;           /* max 0: no limit */
+    cli_hint hint;                            /* of the operands */
     int (*run)(void *opts, int argc, char **argv);
 } cli_verb;
 
@@ -131,8 +131,8 @@ extern const cli_option cli_input_options[];  /* reading pictures, threads, quie
 extern const cli_option cli_detect_options[]; /* detector, min-size, min-score */
 
 /* ---- messages: all on stderr, one line each, control characters masked; any thread ---- */
-extern const char *cli_program;                            /* "mien" */
-void cli_say(const char *fmt, ...) MIEN_PRINTF(1, 2);      /* mien: ... */
+extern const char *cli_program;                                              /* "mien" */
+void cli_say(const char *fmt, ...) MIEN_PRINTF(1, 2);                        /* mien: ... */
 void cli_say_path(const char *path, const char *fmt, ...) MIEN_PRINTF(2, 3); /* mien: PATH: ... */
 /* Report a library error about a file; the path is not said twice. Returns its exit code. */
 int cli_fail_path(const char *path, const mien_error *err);
@@ -208,10 +208,10 @@ void cli_run_ordered(size_t n, unsigned threads, void **workers, cli_work_fn wor
                      void *ctx, const char *unit, bool quiet);
 
 /* The verbs. */
-extern const cli_verb cli_verb_help, cli_verb_completion, cli_verb_doctor, cli_verb_detect,
-    cli_verb_align, cli_verb_embed, cli_verb_compare, cli_verb_eval_pairs, cli_verb_model_import,
-    cli_verb_model_list, cli_verb_model_info, cli_verb_model_pull, cli_verb_model_verify,
-    cli_verb_bench_model, cli_verb_bench_pipeline;
+extern const cli_verb cli_verb_help, cli_verb_completion, cli_verb_doctor, cli_verb_detect, cli_verb_align,
+    cli_verb_embed, cli_verb_compare, cli_verb_eval_pairs, cli_verb_model_import, cli_verb_model_list,
+    cli_verb_model_info, cli_verb_model_pull, cli_verb_model_verify, cli_verb_bench_model,
+    cli_verb_bench_pipeline;
 
 /* Called as `face_recognition` or `face_detection`. */
 int cli_compat_recognition(int argc, char **argv);

@@ -10,14 +10,26 @@ typedef struct align_opts {
 } align_opts;
 
 static const cli_option options[] = {
-    { .name = "out", .letter = 'o', .kind = CLI_TEXT, .offset = offsetof(align_opts, out), .value = "DIR",
-      .hint = CLI_DIRS, .brief = "folder for the crops (required)",
+    { .name = "out",
+      .letter = 'o',
+      .kind = CLI_TEXT,
+      .offset = offsetof(align_opts, out),
+      .value = "DIR",
+      .hint = CLI_DIRS,
+      .brief = "folder for the crops (required)",
       .more = "Names are kept: DIR/NAME.jpg for the largest face, DIR/NAME_face2.jpg and so on for further "
               "ones; pictures of a folder keep their place below it. Formats that cannot be written become "
               "PNG." },
-    { .name = "model", .letter = 'm', .kind = CLI_TEXT, .offset = offsetof(align_opts, model),
-      .value = "M", .hint = CLI_MODELS, .brief = "model the crops are for: size and template" },
-    { .name = "largest", .kind = CLI_FLAG, .offset = offsetof(align_opts, largest),
+    { .name = "model",
+      .letter = 'm',
+      .kind = CLI_TEXT,
+      .offset = offsetof(align_opts, model),
+      .value = "M",
+      .hint = CLI_MODELS,
+      .brief = "model the crops are for: size and template" },
+    { .name = "largest",
+      .kind = CLI_FLAG,
+      .offset = offsetof(align_opts, largest),
       .brief = "only the largest face of each picture" },
     { 0 },
 };
@@ -42,8 +54,8 @@ static char *crop_path(const align_run *run, const cli_file *file, size_t index)
 {
     const char *rel = file->path + file->rel;
     const char *ext = cli_extension(rel);
-    const bool known = cli_has_extension(rel, ".jpg") || cli_has_extension(rel, ".jpeg") ||
-                       cli_has_extension(rel, ".png");
+    const bool known =
+        cli_has_extension(rel, ".jpg") || cli_has_extension(rel, ".jpeg") || cli_has_extension(rel, ".png");
     char number[32] = "";
     if (index)
         snprintf(number, sizeof number, "_face%zu", index + 1);

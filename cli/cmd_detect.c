@@ -13,20 +13,47 @@ typedef struct detect_opts {
 } detect_opts;
 
 static const cli_option options[] = {
-    { .name = "format", .letter = 'f', .kind = CLI_CHOICE, .offset = offsetof(detect_opts, format),
-      .value = "text|json|csv", .def = "text", .brief = "how to print",
+    { .name = "format",
+      .letter = 'f',
+      .kind = CLI_CHOICE,
+      .offset = offsetof(detect_opts, format),
+      .value = "text|json|csv",
+      .def = "text",
+      .brief = "how to print",
       .more = "json: one object with `images`, each with path, width, height and faces (box, landmarks, "
               "score); csv: one row per face with a header." },
-    { .name = "draw", .letter = 'd', .kind = CLI_TEXT, .offset = offsetof(detect_opts, draw),
-      .value = "OUT", .hint = CLI_FILES, .brief = "write the picture with boxes and landmarks",
+    { .name = "draw",
+      .letter = 'd',
+      .kind = CLI_TEXT,
+      .offset = offsetof(detect_opts, draw),
+      .value = "OUT",
+      .hint = CLI_FILES,
+      .brief = "write the picture with boxes and landmarks",
       .more = "For one picture a file (.jpg or .png), for several a folder; names are kept." },
-    { .name = "model", .letter = 'm', .kind = CLI_TEXT, .offset = offsetof(detect_opts, model),
-      .value = "M", .hint = CLI_MODELS, .brief = "model that finds the faces: name or path" },
-    { .name = "min-size", .kind = CLI_INT, .offset = offsetof(cli_common, min_size), .value = "PX",
-      .def = "20", .min = 1, .max = 30000, .brief = "smallest face: shorter side of its box",
+    { .name = "model",
+      .letter = 'm',
+      .kind = CLI_TEXT,
+      .offset = offsetof(detect_opts, model),
+      .value = "M",
+      .hint = CLI_MODELS,
+      .brief = "model that finds the faces: name or path" },
+    { .name = "min-size",
+      .kind = CLI_INT,
+      .offset = offsetof(cli_common, min_size),
+      .value = "PX",
+      .def = "20",
+      .min = 1,
+      .max = 30000,
+      .brief = "smallest face: shorter side of its box",
       .more = "Large pictures are searched faster when small faces need not be found." },
-    { .name = "min-score", .kind = CLI_REAL, .offset = offsetof(cli_common, min_score), .value = "S",
-      .def = "0.6", .min = 0, .max = 1, .brief = "least confidence" },
+    { .name = "min-score",
+      .kind = CLI_REAL,
+      .offset = offsetof(cli_common, min_score),
+      .value = "S",
+      .def = "0.6",
+      .min = 0,
+      .max = 1,
+      .brief = "least confidence" },
     { 0 },
 };
 
@@ -50,10 +77,10 @@ static char *draw_path(const detect_run *run, const cli_file *file)
     if (!run->draw_into_dir)
         return cli_strdup(run->opts->draw);
     const char *rel = file->path + file->rel;
-    const bool known = cli_has_extension(rel, ".jpg") || cli_has_extension(rel, ".jpeg") ||
-                       cli_has_extension(rel, ".png");
-    char *name = cli_format("%.*s%s", (int)(cli_extension(rel) - rel), rel,
-                            known ? cli_extension(rel) : ".png");
+    const bool known =
+        cli_has_extension(rel, ".jpg") || cli_has_extension(rel, ".jpeg") || cli_has_extension(rel, ".png");
+    char *name =
+        cli_format("%.*s%s", (int)(cli_extension(rel) - rel), rel, known ? cli_extension(rel) : ".png");
     char *path = cli_join(run->opts->draw, name);
     free(name);
     return path;
@@ -113,8 +140,8 @@ static void print_csv(const char *path, const cli_seen *seen)
     for (size_t i = 0; i < seen->n; i++) {
         const mien_face f = cli_seen_face(seen, i);
         cli_csv_text(stdout, path);
-        printf(",%zu,%.2f,%.2f,%.2f,%.2f,%.4f", i + 1, (double)f.x0, (double)f.y0, (double)f.x1,
-               (double)f.y1, (double)f.score);
+        printf(",%zu,%.2f,%.2f,%.2f,%.2f,%.4f", i + 1, (double)f.x0, (double)f.y0, (double)f.x1, (double)f.y1,
+               (double)f.score);
         for (int k = 0; k < MIEN_LANDMARKS; k++)
             printf(",%.2f,%.2f", (double)f.landmarks[k][0], (double)f.landmarks[k][1]);
         fputs("\n", stdout);
@@ -207,7 +234,8 @@ static int run(void *p, int argc, char **argv)
 static const cli_example examples[] = {
     { "see where the faces are", "mien detect party.jpg --draw party-faces.jpg" },
     { "list the faces of a folder as a table", "mien detect ~/Pictures --format csv > faces.csv" },
-    { "count the faces of each picture", "mien detect *.jpg -f json | jq '.images[] | [.path, (.faces|length)]'" },
+    { "count the faces of each picture",
+      "mien detect *.jpg -f json | jq '.images[] | [.path, (.faces|length)]'" },
     { "find large faces only, quickly", "mien detect group.jpg --min-size 80" },
     { NULL, NULL },
 };
@@ -216,9 +244,10 @@ const cli_verb cli_verb_detect = {
     .name = "detect",
     .operands = "IMAGE|DIR...",
     .brief = "find faces: boxes, five landmarks, scores",
-    .about = "Finds the faces of each picture. Folders are walked. Boxes are in px of the upright picture and "
-             "may reach over its border; the score is the detector's confidence from 0 to 1. Faces from "
-             "about 12 px up to ones that fill the picture are found; the best score comes first.",
+    .about =
+        "Finds the faces of each picture. Folders are walked. Boxes are in px of the upright picture and "
+        "may reach over its border; the score is the detector's confidence from 0 to 1. Faces from "
+        "about 12 px up to ones that fill the picture are found; the best score comes first.",
     .exits = "0 a face was found, 1 none, 2 usage, 3 a bad file, 4 no model",
     .tables = { options, cli_input_options },
     .examples = examples,

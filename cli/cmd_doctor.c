@@ -1,5 +1,5 @@
 /* mien doctor: what this build can do on this machine, and which models it finds. */
-#include "json.h"
+#include "meta.h"
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -14,15 +14,15 @@ typedef struct doctor_opts {
 } doctor_opts;
 
 static const cli_option doctor_options[] = {
-    { .name = "format", .letter = 'f', .kind = CLI_CHOICE, .offset = offsetof(doctor_opts, format),
-      .value = "text|json", .def = "text", .brief = "how to print" },
+    { .name = "format",
+      .letter = 'f',
+      .kind = CLI_CHOICE,
+      .offset = offsetof(doctor_opts, format),
+      .value = "text|json",
+      .def = "text",
+      .brief = "how to print" },
     { 0 },
 };
-
-static const char *task_name(mien_task task)
-{
-    return task == MIEN_TASK_DETECT ? "detect" : task == MIEN_TASK_EMBED ? "embed" : task == MIEN_TASK_LANDMARK ? "landmark" : "other";
-}
 
 /* Whether a task has any model on this machine that may be chosen by default. */
 static bool task_ready(mien_task task)
@@ -66,7 +66,7 @@ static json_t *models_json(void)
         json_t *item = json_object();
         const bool here = mien_registry_locate(e->name, path, sizeof path, &err) == MIEN_OK;
         cli_json_set(item, "name", cli_json_text(e->name));
-        cli_json_set(item, "task", json_string(task_name(e->task)));
+        cli_json_set(item, "task", json_string(cli_task_name(e->task)));
         cli_json_set(item, "path", here ? cli_json_text(path) : json_null());
         if (!here)
             cli_json_set(item, "missing", cli_json_text(err.message));
@@ -96,8 +96,8 @@ static void print_models(void)
         char path[PATH_MAX];
         mien_error err = MIEN_ERROR_INIT;
         const bool here = mien_registry_locate(e->name, path, sizeof path, &err) == MIEN_OK;
-        printf("  %-8s %-28s %s\n", task_name(e->task), e->name,
-               here ? path
+        printf("  %-8s %-28s %s\n", cli_task_name(e->task), e->name,
+               here        ? path
                : e->url[0] ? "missing; get it with: mien model pull"
                            : "missing; not offered for download");
     }
@@ -118,8 +118,10 @@ static void print_text(bool detect, bool embed)
     if (detect && embed)
         puts("ready: faces can be found and compared");
     else
-        printf("not ready: no model %s is on this machine\n",
-               !detect && !embed ? "to find or to compare faces" : detect ? "to compare faces" : "to find faces");
+        printf("not ready: no model %s is on this machine\n", !detect && !embed
+                                                                  ? "to find or to compare faces"
+                                                              : detect ? "to compare faces"
+                                                                       : "to find faces");
 }
 
 static int run(void *p, int argc, char **argv)

@@ -15,19 +15,41 @@ typedef struct embed_opts {
 } embed_opts;
 
 static const cli_option options[] = {
-    { .name = "aligned", .letter = 'a', .kind = CLI_FLAG, .offset = offsetof(embed_opts, aligned),
+    { .name = "aligned",
+      .letter = 'a',
+      .kind = CLI_FLAG,
+      .offset = offsetof(embed_opts, aligned),
       .brief = "pictures are crops already: find no faces" },
-    { .name = "all", .kind = CLI_FLAG, .offset = offsetof(embed_opts, all),
+    { .name = "all",
+      .kind = CLI_FLAG,
+      .offset = offsetof(embed_opts, all),
       .brief = "every face of a picture, not only the largest" },
-    { .name = "flip", .kind = CLI_FLAG, .offset = offsetof(embed_opts, flip),
+    { .name = "flip",
+      .kind = CLI_FLAG,
+      .offset = offsetof(embed_opts, flip),
       .brief = "average with the mirrored crop: a little better, twice the time" },
-    { .name = "model", .letter = 'm', .kind = CLI_TEXT, .offset = offsetof(embed_opts, model),
-      .value = "M", .hint = CLI_MODELS, .brief = "model that embeds: name or path" },
-    { .name = "out", .letter = 'o', .kind = CLI_TEXT, .offset = offsetof(embed_opts, out),
-      .value = "FILE", .hint = CLI_FILES, .brief = "write .npy, .csv or .jsonl instead of JSON lines",
+    { .name = "model",
+      .letter = 'm',
+      .kind = CLI_TEXT,
+      .offset = offsetof(embed_opts, model),
+      .value = "M",
+      .hint = CLI_MODELS,
+      .brief = "model that embeds: name or path" },
+    { .name = "out",
+      .letter = 'o',
+      .kind = CLI_TEXT,
+      .offset = offsetof(embed_opts, out),
+      .value = "FILE",
+      .hint = CLI_FILES,
+      .brief = "write .npy, .csv or .jsonl instead of JSON lines",
       .more = "Without it JSON lines go to standard output." },
-    { .name = "index", .kind = CLI_TEXT, .offset = offsetof(embed_opts, index), .value = "FILE",
-      .hint = CLI_FILES, .rare = 1, .brief = "with .npy: CSV of which row is which face",
+    { .name = "index",
+      .kind = CLI_TEXT,
+      .offset = offsetof(embed_opts, index),
+      .value = "FILE",
+      .hint = CLI_FILES,
+      .rare = 1,
+      .brief = "with .npy: CSV of which row is which face",
       .more = "By default the name of the .npy file with .index.csv in place of .npy." },
     { 0 },
 };
@@ -46,7 +68,7 @@ typedef struct embed_run {
 typedef struct embed_result {
     mien_status status;
     mien_error err;
-    size_t n; /* embedded faces */
+    size_t n;         /* embedded faces */
     mien_face *faces; /* px of the file; NULL when aligned */
     float *vecs;      /* [n][dim] */
 } embed_result;
@@ -68,8 +90,8 @@ static mien_status embed_crop(embed_run *run, cli_kit *kit, const char *path, em
 static mien_status embed_faces(embed_run *run, cli_kit *kit, const char *path, embed_result *r)
 {
     cli_seen seen = { 0 };
-    mien_status st = run->opts->all ? cli_see(kit, path, &seen, &r->err)
-                                    : cli_see_largest(kit, path, &seen, &r->err);
+    mien_status st =
+        run->opts->all ? cli_see(kit, path, &seen, &r->err) : cli_see_largest(kit, path, &seen, &r->err);
     if (st != MIEN_OK)
         return st;
     cli_sort_by_size(seen.faces, seen.n);

@@ -7,7 +7,9 @@ typedef struct help_opts {
 } help_opts;
 
 static const cli_option help_options[] = {
-    { .name = "man", .kind = CLI_FLAG, .offset = offsetof(help_opts, man),
+    { .name = "man",
+      .kind = CLI_FLAG,
+      .offset = offsetof(help_opts, man),
       .brief = "write the manual page mien(1) in mdoc",
       .more = "It is made from the same tables as this text. `mien help --man | man -l -` shows it." },
     { 0 },

@@ -51,7 +51,10 @@ static void strangers_text(char *ret, size_t capacity, const mien_decision *d)
     }
     round_count(count, sizeof count, 1 / d->score_fmr);
     snprintf(ret, capacity, "%s 1 in %s strangers would look this alike",
-             d->score_fmr_bound < 0 ? "fewer than" : d->score_fmr_bound > 0 ? "more than" : "about", count);
+             d->score_fmr_bound < 0   ? "fewer than"
+             : d->score_fmr_bound > 0 ? "more than"
+                                      : "about",
+             count);
 }
 
 static void decision_text(char *ret, size_t capacity, const compare_result *r)
@@ -202,7 +205,10 @@ static void mark(const compare_result *r, int which, mien_image *image, double s
         char text[32];
         snprintf(text, sizeof text, "%c%zu", which ? 'B' : 'A', i + 1);
         const bool pair = r->matrix && i == best;
-        cli_draw_face(image, &f, !pair || !r->decided ? 0xd0d0d0 : r->decision.same ? 0x40ff60 : 0xff6040,
+        cli_draw_face(image, &f,
+                      !pair || !r->decided ? 0xd0d0d0
+                      : r->decision.same   ? 0x40ff60
+                                           : 0xff6040,
                       side->n > 1 ? text : NULL);
     }
 }

@@ -114,9 +114,10 @@ static void bash(FILE *f)
     for (size_t i = 0; (v = cli_verb_at(i)) != NULL; i++) {
         fprintf(f, "    '%s') words='", v->name);
         option_words(f, v);
-        const char *kind = v->hint == CLI_MODELS ? "models" : v->hint == CLI_DIRS ? "dirs"
-                                                        : v->hint == CLI_NOTHING ? "none"
-                                                                                 : "files";
+        const char *kind = v->hint == CLI_MODELS    ? "models"
+                           : v->hint == CLI_DIRS    ? "dirs"
+                           : v->hint == CLI_NOTHING ? "none"
+                                                    : "files";
         fprintf(f, "'; case $cur in -*) ;; *) _mien_%s; return ;; esac ;;\n", kind);
     }
     fputs("  esac\n  COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n}\ncomplete -F _mien mien\n", f);
@@ -186,9 +187,10 @@ static void zsh(FILE *f)
             fputc('\'', f);
         }
         fprintf(f, " '*:operand:%s' ;;\n",
-                v->hint == CLI_MODELS ? "_mien_models" : v->hint == CLI_DIRS ? "_files -/"
-                                                     : v->hint == CLI_NOTHING ? " "
-                                                                              : "_files");
+                v->hint == CLI_MODELS    ? "_mien_models"
+                : v->hint == CLI_DIRS    ? "_files -/"
+                : v->hint == CLI_NOTHING ? " "
+                                         : "_files");
     }
     fputs("  esac\n}\n_mien \"$@\"\n", f);
 }
@@ -215,9 +217,8 @@ static void fish_option(FILE *f, const cli_verb *v, const cli_option *o)
         choice_words(f, o);
         fputc('\'', f);
     } else if (o->kind != CLI_FLAG) {
-        fputs(o->hint == CLI_FILES ? " -r -F"
-              : o->hint == CLI_DIRS
-                  ? " -x -a '(__fish_complete_directories)'"
+        fputs(o->hint == CLI_FILES    ? " -r -F"
+              : o->hint == CLI_DIRS   ? " -x -a '(__fish_complete_directories)'"
               : o->hint == CLI_MODELS ? " -r -F -a '(mien model list --format names 2>/dev/null)'"
                                       : " -x",
               f);

@@ -76,8 +76,7 @@ static void option_line(FILE *f, const cli_option *o, bool full)
 
 static void usage_line(FILE *f, const cli_verb *verb)
 {
-    fprintf(f, "usage: mien %s [options]%s%s\n", verb->name, *verb->operands ? " " : "",
-            verb->operands);
+    fprintf(f, "usage: mien %s [options]%s%s\n", verb->name, *verb->operands ? " " : "", verb->operands);
 }
 
 static size_t count_rare(const cli_verb *verb)
@@ -118,8 +117,7 @@ void cli_help_full(const cli_verb *verb, FILE *f)
     fputs("\nOptions\n", f);
     for (size_t i = 0; (o = cli_option_at(verb, i)) != NULL; i++)
         option_line(f, o, true);
-    fprintf(f, "  -h%*sone screen of help\n      --help%*sthis text\n", COLUMN - 4, "", COLUMN - 12,
-            "");
+    fprintf(f, "  -h%*sone screen of help\n      --help%*sthis text\n", COLUMN - 4, "", COLUMN - 12, "");
     if (verb->examples && verb->examples[0].what) {
         fputs("\nExamples\n", f);
         for (const cli_example *e = verb->examples; e->what; e++)

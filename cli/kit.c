@@ -4,43 +4,99 @@
 #include <string.h>
 
 const cli_option cli_input_options[] = {
-    { .name = "threads", .letter = 't', .kind = CLI_INT, .offset = offsetof(cli_common, threads),
-      .value = "N", .def = "0", .min = 0, .max = 256, .rare = 1, .brief = "threads; 0: all processors",
+    { .name = "threads",
+      .letter = 't',
+      .kind = CLI_INT,
+      .offset = offsetof(cli_common, threads),
+      .value = "N",
+      .def = "0",
+      .min = 0,
+      .max = 256,
+      .rare = 1,
+      .brief = "threads; 0: all processors",
       .more = "Several pictures are worked on side by side, a single one uses them inside the network. "
               "Results do not depend on their number." },
-    { .name = "sandbox", .kind = CLI_FLAG, .offset = offsetof(cli_common, sandbox), .rare = 1,
+    { .name = "sandbox",
+      .kind = CLI_FLAG,
+      .offset = offsetof(cli_common, sandbox),
+      .rare = 1,
       .brief = "decode pictures in a confined process",
       .more = "For pictures from strangers: a fault in a picture library cannot reach your files." },
-    { .name = "max-bytes", .kind = CLI_BYTES, .offset = offsetof(cli_common, max_bytes), .value = "N",
-      .def = "100M", .rare = 1, .brief = "refuse larger files" },
-    { .name = "max-pixels", .kind = CLI_BYTES, .offset = offsetof(cli_common, max_pixels), .value = "N",
-      .def = "120000000", .rare = 1, .brief = "refuse pictures with more pixels" },
-    { .name = "max-side", .kind = CLI_INT, .offset = offsetof(cli_common, max_side), .value = "PX",
-      .def = "30000", .min = 1, .max = 65535, .rare = 1, .brief = "refuse wider or higher pictures" },
-    { .name = "max-scans", .kind = CLI_INT, .offset = offsetof(cli_common, max_scans), .value = "N",
-      .def = "64", .min = 1, .max = 100000, .rare = 1, .brief = "refuse JPEG files with more scans" },
-    { .name = "quiet", .letter = 'q', .kind = CLI_FLAG, .offset = offsetof(cli_common, quiet), .rare = 1,
+    { .name = "max-bytes",
+      .kind = CLI_BYTES,
+      .offset = offsetof(cli_common, max_bytes),
+      .value = "N",
+      .def = "100M",
+      .rare = 1,
+      .brief = "refuse larger files" },
+    { .name = "max-pixels",
+      .kind = CLI_BYTES,
+      .offset = offsetof(cli_common, max_pixels),
+      .value = "N",
+      .def = "120000000",
+      .rare = 1,
+      .brief = "refuse pictures with more pixels" },
+    { .name = "max-side",
+      .kind = CLI_INT,
+      .offset = offsetof(cli_common, max_side),
+      .value = "PX",
+      .def = "30000",
+      .min = 1,
+      .max = 65535,
+      .rare = 1,
+      .brief = "refuse wider or higher pictures" },
+    { .name = "max-scans",
+      .kind = CLI_INT,
+      .offset = offsetof(cli_common, max_scans),
+      .value = "N",
+      .def = "64",
+      .min = 1,
+      .max = 100000,
+      .rare = 1,
+      .brief = "refuse JPEG files with more scans" },
+    { .name = "quiet",
+      .letter = 'q',
+      .kind = CLI_FLAG,
+      .offset = offsetof(cli_common, quiet),
+      .rare = 1,
       .brief = "no progress bar" },
     { 0 },
 };
 
 const cli_option cli_detect_options[] = {
-    { .name = "detector", .kind = CLI_TEXT, .offset = offsetof(cli_common, detector), .value = "M",
-      .hint = CLI_MODELS, .rare = 1, .brief = "model that finds the faces",
+    { .name = "detector",
+      .kind = CLI_TEXT,
+      .offset = offsetof(cli_common, detector),
+      .value = "M",
+      .hint = CLI_MODELS,
+      .rare = 1,
+      .brief = "model that finds the faces",
       .more = "A name or a path; see `mien model list`." },
-    { .name = "min-size", .kind = CLI_INT, .offset = offsetof(cli_common, min_size), .value = "PX",
-      .def = "20", .min = 1, .max = 30000, .brief = "smallest face: shorter side of its box",
+    { .name = "min-size",
+      .kind = CLI_INT,
+      .offset = offsetof(cli_common, min_size),
+      .value = "PX",
+      .def = "20",
+      .min = 1,
+      .max = 30000,
+      .brief = "smallest face: shorter side of its box",
       .more = "Large pictures are searched faster when small faces need not be found." },
-    { .name = "min-score", .kind = CLI_REAL, .offset = offsetof(cli_common, min_score), .value = "S",
-      .def = "0.6", .min = 0, .max = 1, .rare = 1, .brief = "least confidence of a detection" },
+    { .name = "min-score",
+      .kind = CLI_REAL,
+      .offset = offsetof(cli_common, min_score),
+      .value = "S",
+      .def = "0.6",
+      .min = 0,
+      .max = 1,
+      .rare = 1,
+      .brief = "least confidence of a detection" },
     { 0 },
 };
 
 static int load_one(mien_model **ret, mien_task task, const char *name)
 {
     mien_error err = MIEN_ERROR_INIT;
-    mien_status st =
-        name ? mien_model_load(name, ret, &err) : mien_model_load_default(task, ret, &err);
+    mien_status st = name ? mien_model_load(name, ret, &err) : mien_model_load_default(task, ret, &err);
     if (st != MIEN_OK) {
         /* whatever is wrong with a model's file is a matter of models, not of the pictures given */
         const int rc = name ? cli_fail_path(name, &err) : cli_fail(&err);
@@ -55,8 +111,7 @@ static int load_one(mien_model **ret, mien_task task, const char *name)
     return CLI_MODEL;
 }
 
-int cli_models_load(cli_models *models, bool detect, const char *detector, bool embed,
-                    const char *embedder)
+int cli_models_load(cli_models *models, bool detect, const char *detector, bool embed, const char *embedder)
 {
     *models = (cli_models){ NULL, NULL };
     int rc = detect ? load_one(&models->detect, MIEN_TASK_DETECT, detector) : CLI_YES;
@@ -154,8 +209,7 @@ mien_face cli_seen_face(const cli_seen *seen, size_t index)
     return face;
 }
 
-static mien_status see_at(cli_kit *kit, const char *path, int min_short_side, cli_seen *ret,
-                          mien_error *err)
+static mien_status see_at(cli_kit *kit, const char *path, int min_short_side, cli_seen *ret, mien_error *err)
 {
     const mien_face *faces = NULL;
     cli_seen seen = { 0 };
@@ -251,6 +305,7 @@ void cli_draw_caption(mien_image *image, mien_color color, const char *text)
 {
     const mien_image_view v = mien_image_view_of(image);
     const float height = text_px(image);
-    if (mien_image_draw_text(image, height / 2, (float)v.height - height / 2, height, color, text, NULL) != MIEN_OK)
+    if (mien_image_draw_text(image, height / 2, (float)v.height - height / 2, height, color, text, NULL) !=
+        MIEN_OK)
         return;
 }

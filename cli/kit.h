@@ -9,8 +9,7 @@ typedef struct cli_models {
     mien_model *detect, *embed; /* NULL where not asked for */
 } cli_models;
 /* Load what is asked for: name or path, NULL for the default. Reports; returns the exit code. */
-int cli_models_load(cli_models *models, bool detect, const char *detector, bool embed,
-                    const char *embedder);
+int cli_models_load(cli_models *models, bool detect, const char *detector, bool embed, const char *embedder);
 void cli_models_free(cli_models *models);
 
 /* One thread's tools. */

@@ -53,8 +53,16 @@ static int run(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    const char *name = argc > 0 ? strrchr(argv[0], '/') : NULL;
+    name = name ? name + 1 : argc > 0 ? argv[0] : "mien";
     cli_signals_install();
-    int rc = run(argc - 1, argv + 1);
+    int rc = CLI_INTERNAL;
+    if (!strcmp(name, "face_recognition"))
+        rc = cli_compat_recognition(argc - 1, argv + 1);
+    else if (!strcmp(name, "face_detection"))
+        rc = cli_compat_detection(argc - 1, argv + 1);
+    else
+        rc = run(argc - 1, argv + 1);
     cli_signals_finish();
     if (fflush(stdout) != 0 || ferror(stdout)) {
         cli_say("cannot write the output");

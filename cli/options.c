@@ -53,7 +53,9 @@ int cli_usage(const cli_verb *verb, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    if (verb)
+    if (strcmp(cli_program, "mien") != 0)
+        cli_say("%s (see '%s --help')", text, cli_program);
+    else if (verb)
         cli_say("%s: %s (see 'mien %s -h')", verb->name, text, verb->name);
     else
         cli_say("%s (see 'mien -h')", text);
@@ -103,7 +105,7 @@ static bool parse_size(const char *s, cli_size *ret)
     const long h = strtol(end + 1, &end, 10);
     if (*end || w < 1 || h < 1 || w > 30000 || h > 30000)
         return false;
-    *ret = (cli_size){(int)w, (int)h};
+    *ret = (cli_size){ (int)w, (int)h };
     return true;
 }
 

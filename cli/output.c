@@ -115,8 +115,7 @@ void cli_npy_header(FILE *f, size_t n, size_t dim)
 {
     char text[CLI_NPY_HEADER];
     memset(text, ' ', sizeof text);
-    static const unsigned char magic[10] = { 0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0,
-                                             CLI_NPY_HEADER - 10, 0 };
+    static const unsigned char magic[10] = { 0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, CLI_NPY_HEADER - 10, 0 };
     memcpy(text, magic, sizeof magic);
     char dict[CLI_NPY_HEADER];
     const int len = snprintf(dict, sizeof dict,

@@ -30,18 +30,16 @@ static const cli_section sections[] = {
       "there is scaled so that their usual tolerance, 0.6, is this program's calibrated threshold: "
       "distance = 0.6 * d / d0, with d the Euclidean distance of the unit embeddings and d0 that at "
       "the threshold." },
-    { "Environment",
-      " MIEN_MODELS     folders with models, parted by colons\n"
-      " MIEN_MIRROR     base address that replaces the host in `model pull`\n"
-      " MIEN_CPU        cap on the instruction set: scalar, sse2, avx2\n"
-      " XDG_DATA_HOME   the user's data; models are in its mien/models" },
-    { "Exit status",
-      " 0  yes, found, done\n"
-      " 1  no, none found\n"
-      " 2  the command line is wrong\n"
-      " 3  a file given could not be used (the rest was done)\n"
-      " 4  a model is missing or unusable\n"
-      " 5  out of memory, output not writable, a fault of the program" },
+    { "Environment", " MIEN_MODELS     folders with models, parted by colons\n"
+                     " MIEN_MIRROR     base address that replaces the host in `model pull`\n"
+                     " MIEN_CPU        cap on the instruction set: scalar, sse2, avx2\n"
+                     " XDG_DATA_HOME   the user's data; models are in its mien/models" },
+    { "Exit status", " 0  yes, found, done\n"
+                     " 1  no, none found\n"
+                     " 2  the command line is wrong\n"
+                     " 3  a file given could not be used (the rest was done)\n"
+                     " 4  a model is missing or unusable\n"
+                     " 5  out of memory, output not writable, a fault of the program" },
 };
 
 const cli_section *cli_section_at(size_t index)

@@ -104,8 +104,17 @@ void cli_run_ordered(size_t n, unsigned threads, void **workers, cli_work_fn wor
         cli_progress_end();
         return;
     }
-    ring r = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL, NULL, 4 * (size_t)threads, 0,
-               0, n, false, work, ctx };
+    ring r = { PTHREAD_MUTEX_INITIALIZER,
+               PTHREAD_COND_INITIALIZER,
+               NULL,
+               NULL,
+               4 * (size_t)threads,
+               0,
+               0,
+               n,
+               false,
+               work,
+               ctx };
     r.results = cli_alloc(r.size, sizeof *r.results);
     r.ready = cli_alloc(r.size, sizeof *r.ready);
     pthread_t *ids = cli_alloc(threads, sizeof *ids);
