@@ -42,7 +42,8 @@ typedef struct mien_image_opts {
 
 /** Read a picture file; the format comes from its first bytes, never from its name.
  *  @param opts  NULL for the defaults
- *  @return MIEN_OK; E_NOT_FOUND, E_IO, E_LIMIT, E_IMAGE_FORMAT, E_IMAGE_CORRUPT, E_IMAGE_CODEC, E_NOMEM
+ *  @return MIEN_OK; E_NOT_FOUND, E_IO, E_LIMIT, E_IMAGE_FORMAT, E_IMAGE_CORRUPT, E_IMAGE_CODEC, E_NOMEM;
+ *          E_UNSUPPORTED when the sandbox is asked for where a process cannot be confined
  *  @ownership the caller frees *ret_image with mien_image_free().  @threads any */
 MIEN_API MIEN_MUST_USE mien_status mien_image_load(const char *path, const mien_image_opts *opts,
                                                    mien_image **ret_image, mien_error *err);

@@ -195,7 +195,7 @@ static mien_status encode_guarded(state *s, mien_image_view image)
     png_set_write_fn(s->png, s, on_write, on_flush);
     png_set_IHDR(s->png, s->info, (png_uint_32)image.width, (png_uint_32)image.height, 8, PNG_COLOR_TYPE_RGB,
                  PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
-    png_set_compression_level(s->png, 6);
+    png_set_compression_level(s->png, 2); /* a quarter of level 6's time for a tenth more bytes */
     png_set_filter(s->png, 0, PNG_FILTER_SUB | PNG_FILTER_UP | PNG_FILTER_PAETH);
     png_write_info(s->png, s->info);
     for (int y = 0; y < image.height; y++)
