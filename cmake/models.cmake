@@ -6,10 +6,12 @@ set(MODEL_ROWS
   "yunet_n_dynamic:yunet_n_dynamic.onnx:"
   "yunet_n:yunet_n_640_640.onnx:"
   "yunet_s:yunet_s_640_640.onnx:"
-  "scrfd_2.5g:scrfd_2.5g_bnkps.onnx:")
+  "scrfd_2.5g:scrfd_2.5g_bnkps.onnx:"
+  "landmarks-regression-retail-0009:omz/landmarks-regression-retail-0009.xml:omz/landmarks-regression-retail-0009.bin"
+  "open-closed-eye:omz/open-closed-eye.onnx:")
 set(MODEL_DIR ${CMAKE_SOURCE_DIR}/../shared/models)
 set(MODEL_FILES "")
-if(TARGET mien AND NOT CMAKE_CROSSCOMPILING)
+if(TARGET mien AND EXISTS ${CMAKE_SOURCE_DIR}/cli/cmd_model.c AND NOT CMAKE_CROSSCOMPILING)
   foreach(row IN LISTS MODEL_ROWS)
     string(REPLACE ":" ";" row "${row}")
     list(GET row 0 name)
