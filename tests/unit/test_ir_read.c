@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -153,6 +154,46 @@ static void shared_models_are_read(void **state)
     }
 }
 
+typedef struct failing {
+    long left, live;
+} failing;
+
+static void *failing_alloc(size_t bytes, size_t align, void *user)
+{
+    failing *const f = user;
+    void *ptr = NULL;
+    if (f->left-- <= 0 || posix_memalign(&ptr, align, bytes) != 0)
+        return NULL;
+    f->live++;
+    return ptr;
+}
+
+static void failing_free(void *ptr, void *user)
+{
+    ((failing *)user)->live--;
+    free(ptr);
+}
+
+static void every_failing_allocation_is_survived(void **state)
+{
+    (void)state;
+    mien_status status = MIEN_E_NOMEM;
+    for (long n = 0; status != MIEN_OK; n++) {
+        failing hook = { n, 0 };
+        const mien_allocator allocator = { failing_alloc, failing_free, &hook };
+        mien__graph *g = NULL;
+        mien_error err = MIEN_ERROR_INIT;
+        assert_true(n < 10000);
+        mien_set_allocator(&allocator);
+        status = read_text(NET(INPUT WEIGHTS CONVERT CONV RESULT, EDGES), sizeof bin, &g, &err);
+        if (status == MIEN_OK)
+            mien__graph_free(g);
+        mien_set_allocator(NULL);
+        assert_true(status == MIEN_OK || (status == MIEN_E_NOMEM && !g && err.message[0]));
+        assert_int_equal(hook.live, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -161,6 +202,7 @@ int main(void)
         cmocka_unit_test(hostile_files_are_refused_by_name),
         cmocka_unit_test(deep_nesting_is_refused),
         cmocka_unit_test(shared_models_are_read),
+        cmocka_unit_test(every_failing_allocation_is_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
