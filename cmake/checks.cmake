@@ -10,6 +10,7 @@ mien_script_test(check_headers ${CMAKE_SOURCE_DIR}/scripts/check_headers ${CMAKE
 if(NOT MIEN_SANITIZE AND NOT CMAKE_CROSSCOMPILING)
   mien_script_test(check_symbols ${CMAKE_SOURCE_DIR}/scripts/check_symbols $<TARGET_FILE:mien_shared>)
   mien_script_test(check_install ${CMAKE_SOURCE_DIR}/scripts/check_install ${CMAKE_BINARY_DIR} ${CMAKE_C_COMPILER})
+  mien_script_test(check_readme ${CMAKE_SOURCE_DIR}/scripts/check_readme $<TARGET_FILE:mien> ${CMAKE_C_COMPILER})
 endif()
 
 # ---- examples: each a program over the public headers alone, run on two photographs ----
@@ -18,7 +19,6 @@ foreach(f IN LISTS EXAMPLE_SOURCES)
   get_filename_component(name ${f} NAME_WE)
   add_executable(example_${name} ${f})
   set_target_properties(example_${name} PROPERTIES OUTPUT_NAME ${name} C_STANDARD 99
-  mien_script_test(check_readme ${CMAKE_SOURCE_DIR}/scripts/check_readme $<TARGET_FILE:mien> ${CMAKE_C_COMPILER})
     RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/examples)
   target_link_libraries(example_${name} PRIVATE mien_static mien_flags)
   target_compile_options(example_${name} PRIVATE -pedantic)
