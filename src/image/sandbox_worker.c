@@ -70,15 +70,16 @@ static void allow_masked(program *p, long nr, unsigned arg, uint32_t mask, uint3
 /* `threads`: libheif's decoders make threads, which takes some calls more. */
 static bool close_door(bool threads)
 {
-    static const long plain[] = { SYS_munmap,        SYS_mremap,      SYS_brk,        SYS_madvise,
-                                  SYS_futex,         SYS_exit,        SYS_exit_group, SYS_rt_sigreturn,
-                                  SYS_clock_gettime, SYS_sched_yield, SYS_getrandom,  SYS_restart_syscall };
+    static const long plain[] = { SYS_munmap,         SYS_mremap,       SYS_brk,         SYS_madvise,
+                                  SYS_futex,          SYS_exit,         SYS_exit_group,  SYS_rt_sigreturn,
+                                  SYS_clock_gettime,  SYS_gettimeofday, SYS_sched_yield, SYS_getrandom,
+                                  SYS_restart_syscall };
     static const long threaded[] = { SYS_set_robust_list,   SYS_rseq,   SYS_rt_sigprocmask,
                                      SYS_sched_getaffinity, SYS_gettid, SYS_getpid };
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
     /* what the sanitizers themselves call when a thread starts or a longjmp unwinds */
-    static const long watched[] = { SYS_sigaltstack, SYS_gettid, SYS_getpid, SYS_sched_getaffinity,
-                                    SYS_prlimit64,   SYS_rt_sigprocmask };
+    static const long watched[] = { SYS_sigaltstack,       SYS_gettid,    SYS_getpid,
+                                    SYS_sched_getaffinity, SYS_prlimit64, SYS_rt_sigprocmask };
 #endif
     program p = { .n = 0 };
 #if defined(__x86_64__)
