@@ -50,10 +50,10 @@ static const cli_option options[] = {
       .kind = CLI_REAL,
       .offset = offsetof(cli_common, min_score),
       .value = "S",
-      .def = "0.6",
-      .min = 0,
+      .def = "-1",
+      .min = -1,
       .max = 1,
-      .brief = "least confidence" },
+      .brief = "least confidence; -1: what suits the detector" },
     { 0 },
 };
 

@@ -85,11 +85,11 @@ const cli_option cli_detect_options[] = {
       .kind = CLI_REAL,
       .offset = offsetof(cli_common, min_score),
       .value = "S",
-      .def = "0.6",
-      .min = 0,
+      .def = "-1",
+      .min = -1,
       .max = 1,
       .rare = 1,
-      .brief = "least confidence of a detection" },
+      .brief = "least confidence of a detection; -1: what suits the detector" },
     { 0 },
 };
 

@@ -25,7 +25,8 @@ typedef struct mien_detector mien_detector;
 
 typedef struct mien_detect_opts {
     size_t struct_size;
-    float min_score;    /**< default 0.6 */
+    float min_score;    /**< in [0, 1]; below 0 (default -1): what suits the detector's scores: YuNet
+                             0.65, SCRFD 0.5 */
     float nms_iou;      /**< boxes overlapping more are one face; default 0.45 */
     int min_size_px;    /**< smaller faces (shorter box side) are dropped; default 20 px of the picture */
     int max_faces;      /**< the best are kept; 0 = all; default 0 */
@@ -38,7 +39,7 @@ typedef struct mien_detect_opts {
 } mien_detect_opts;
 
 #define MIEN_DETECT_OPTS_INIT                                                                      \
-    { sizeof(mien_detect_opts), 0.6f, 0.45f, 20, 0, 1600, 1, 1 }
+    { sizeof(mien_detect_opts), -1, 0.45f, 20, 0, 1600, 1, 1 }
 
 /** Make a detector over a model of task MIEN_TASK_DETECT; the model must outlive it. */
 MIEN_API MIEN_MUST_USE mien_status mien_detector_new(const mien_model *model,

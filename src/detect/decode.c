@@ -59,8 +59,8 @@ static void scrfd_decode(const mien__det_level *l, int cell, size_t row, mien_fa
 const mien__decoder *mien__decoder_find(const char *name)
 {
     static const mien__decoder all[] = {
-        { "yunet", 1, true, 12, 480, yunet_decode, yunet_score },
-        { "scrfd", 2, false, 16, 240, scrfd_decode, scrfd_score },
+        { "yunet", 1, true, 0.65f, 14, 480, yunet_decode, yunet_score },
+        { "scrfd", 2, false, 0.5f, 14, 240, scrfd_decode, scrfd_score },
     };
     for (size_t i = 0; i < MIEN_COUNTOF(all); i++)
         if (strcmp(all[i].name, name) == 0)

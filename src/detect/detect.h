@@ -24,6 +24,9 @@ typedef struct mien__face_list {
 mien_status mien__face_list_push(mien__face_list *l, const mien_face *f, mien_error *err);
 /* Best first; the order is total: score, then larger box, then upper, then left. */
 void mien__face_list_sort(mien__face_list *l);
+/* Drop the faces among the first `n` that lie with their centre in a better and at least twice as large face
+ * of the rest: parts of a large face that look like small ones. Changes the order. */
+void mien__face_list_drop_parts(mien__face_list *l, size_t n);
 /* Greedy non-maximum suppression: sorts, keeps the best `max_n` (0: all), then each face whose intersection
  * over union with every kept one is at most max_iou. */
 void mien__face_list_suppress(mien__face_list *l, float max_iou, size_t max_n);
@@ -43,6 +46,7 @@ typedef struct mien__decoder {
     const char *name; /* as in mien_model_info.decoder */
     int anchors;
     bool objectness;
+    float min_score;                /* by default: above what pictures without faces reach */
     float min_face_px, max_face_px; /* reliable at network scale, where the model's description is silent */
     /* Decode one row into network px. `score` is set already. */
     void (*decode)(const mien__det_level *l, int cell, size_t row, mien_face *f);

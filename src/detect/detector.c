@@ -35,8 +35,8 @@ typedef struct plane_writer {
 
 static mien_status check_opts(const mien_detect_opts *o, mien_error *err)
 {
-    if (!(o->min_score >= 0 && o->min_score <= 1))
-        return mien__fail(err, MIEN_E_ARG, "detector: min_score %g is not in [0, 1]", (double)o->min_score);
+    if (!(o->min_score <= 1))
+        return mien__fail(err, MIEN_E_ARG, "detector: min_score %g is above 1", (double)o->min_score);
     if (!(o->nms_iou >= 0 && o->nms_iou <= 1))
         return mien__fail(err, MIEN_E_ARG, "detector: nms_iou %g is not in [0, 1]", (double)o->nms_iou);
     if (o->min_size_px < 0 || o->max_faces < 0)
@@ -87,6 +87,8 @@ mien_status mien_detector_new(const mien_model *model, const mien_detect_opts *o
     d->model = model;
     d->decoder = decoder;
     d->opts = o;
+    if (o.min_score < 0)
+        d->opts.min_score = decoder->min_score;
     d->limits = (mien__det_limits){
         .fixed_w = info->input_width,
         .fixed_h = info->input_height,
@@ -249,7 +251,10 @@ mien_status mien_detect(mien_detector *d, mien_image_view image, const mien_face
     if (!st && twice) {
         const float scale = (float)image.width / (float)main_pass.full_w;
         const float large = mien__pass_max_face(&d->limits, &main_pass) * scale * COARSE_SHARE;
+        const size_t n_main = d->faces.n;
         st = run_pass(d, PASS_COARSE, &coarse, fmaxf(min_side, large), image, err);
+        if (!st)
+            mien__face_list_drop_parts(&d->faces, n_main);
     }
     if (st)
         return st;

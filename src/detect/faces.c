@@ -80,3 +80,23 @@ void mien__face_list_suppress(mien__face_list *l, float max_iou, size_t max_n)
     }
     l->n = kept;
 }
+
+void mien__face_list_drop_parts(mien__face_list *l, size_t n)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        const mien_face *f = &l->v[i];
+        const float cx = (f->x0 + f->x1) / 2, cy = (f->y0 + f->y1) / 2;
+        bool part = false;
+        for (size_t j = n; j < l->n && !part; j++) {
+            const mien_face *g = &l->v[j];
+            part = cx > g->x0 && cx < g->x1 && cy > g->y0 && cy < g->y1 && g->score > f->score &&
+                   area(g) >= 4 * area(f);
+        }
+        if (!part)
+            l->v[kept++] = *f;
+    }
+    for (size_t j = n; j < l->n; j++)
+        l->v[kept++] = l->v[j];
+    l->n = kept;
+}

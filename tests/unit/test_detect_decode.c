@@ -199,6 +199,26 @@ static void suppress_keeps_best_whatever_the_order(void **state)
     close_to(mien__iou(&faces[3], &faces[5]), 0, 0);
 }
 
+static void drop_parts_of_large_faces(void **state)
+{
+    (void)state;
+    static const mien_face faces[] = {
+        { 40, 40, 60, 60, 0.8f, { { 0 } } },   /* an eye taken for a face */
+        { 10, 10, 30, 30, 0.97f, { { 0 } } },  /* better than the large face: stays */
+        { 190, 40, 210, 60, 0.8f, { { 0 } } }, /* beside it */
+        { 0, 0, 80, 80, 0.5f, { { 0 } } },     /* of its size: left to suppression */
+        { 0, 0, 100, 100, 0.9f, { { 0 } } },   /* the large face */
+    };
+    mien__face_list l = { 0 };
+    for (size_t i = 0; i < MIEN_COUNTOF(faces); i++)
+        assert_int_equal(mien__face_list_push(&l, &faces[i], NULL), MIEN_OK);
+    mien__face_list_drop_parts(&l, 4);
+    assert_int_equal(l.n, 4);
+    for (size_t i = 0; i < 4; i++)
+        assert_memory_equal(&l.v[i], &faces[i + 1], sizeof faces[0]);
+    mien_free(l.v);
+}
+
 static void pick_largest_and_central(void **state)
 {
     (void)state;
@@ -286,6 +306,7 @@ int main(void)
         cmocka_unit_test(decode_hostile_numbers_give_no_face),
         cmocka_unit_test(decode_frame_maps_and_keeps_its_own),
         cmocka_unit_test(suppress_keeps_best_whatever_the_order),
+        cmocka_unit_test(drop_parts_of_large_faces),
         cmocka_unit_test(pick_largest_and_central),
         cmocka_unit_test(plan_vga_is_one_pass),
         cmocka_unit_test(plan_large_pictures_keep_small_and_large_faces),
