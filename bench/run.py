@@ -242,7 +242,7 @@ def main():
     if "threads" not in skip and len(os.sched_getaffinity(0)) > 1:
         result["threads"] = spawn(args, "native", "--child-threads")
     if "process" not in skip:
-        result["process"] = process.compare_cost(OUT)
+        result["process"] = process.compare_cost(OUT, realtime=args.realtime)
     if "memory" not in skip:
         result["memory"] = process.memory_growth()
     with open(args.out, "w", encoding="utf-8") as f:
