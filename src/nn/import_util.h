@@ -13,6 +13,9 @@
 #include "nn/graph.h"
 #include "nn/ops.h"
 
+/* Elements that one import may copy or compute. */
+#define MIEN__IMPORT_BUDGET_ELEMS ((int64_t)1 << 29)
+
 typedef struct mien__name_slot {
     const char *name; /* lent by the file's parser; NULL: free */
     uint32_t value;
@@ -48,6 +51,9 @@ mien_status mien__import_fail_at(mien__import *imp, mien_status code, const char
                                  const char *fmt, ...) MIEN_PRINTF(5, 6);
 mien_status mien__import_nomem(mien__import *imp);
 
+/* A new value that no name leads to, and the setting of a value's type and shape. */
+uint32_t mien__import_add_value(mien__import *imp, const char *name);
+void mien__import_set_shape(mien__import *imp, uint32_t v, mien__dtype dtype, int rank, const int64_t *dims);
 /* The value of that name, made when it is new; "" and NULL give MIEN__NO_VALUE. `name` must outlive imp. */
 uint32_t mien__import_value(mien__import *imp, const char *name);
 /* Say that the node being mapped produces the value; fails when something else does already. */

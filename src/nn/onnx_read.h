@@ -71,6 +71,8 @@ void mien__onnx_shape(mien__onnx_node *n);
 void mien__onnx_constant_of_shape(mien__onnx_node *n);
 void mien__onnx_depth_to_space(mien__onnx_node *n);
 void mien__onnx_reduce(mien__onnx_node *n);
+
+/* onnx_ops_fold.c */
 void mien__onnx_fold_only(mien__onnx_node *n);
 
 #endif
