@@ -62,8 +62,7 @@ static bool load(void)
     }
     FUNCTIONS(FIND)
 #undef FIND
-    /* Present in newer releases: load the decoder plugins now, since later no file can be opened; and do not
-     * spread the tiles of a picture over threads. */
+    /* Present in newer releases: load the decoder plugins now, since later no file can be opened. */
     struct heif_error (*init)(void *) = NULL;
     void *const f = dlsym(so, "heif_init");
     memcpy(&init, &f, sizeof f);
