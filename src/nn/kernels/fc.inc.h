@@ -9,7 +9,7 @@
 
 #include "nn/kernels/conv_common.inc.h"
 
-enum { FC_C = 4, FC_K = 256 };
+enum { FC_C = 4, FC_K = 256, FC_PACK = 32 };
 #if UKR_R >= 14
 enum { FC_R = 4 };
 #else
@@ -29,9 +29,10 @@ static void fc_pack(int m, int k, const float *w, const float *bias, void *packe
         *d++ = o < m && bias ? bias[o] : 0.0f;
     for (int mb = 0; mb < mbs; mb += FC_C) {
         const int o0 = mb * VB, width = min_i(FC_C, mbs - mb) * VB;
-        for (int v = 0; v < width; v++)
-            for (int i = 0; i < k; i++)
-                d[(size_t)i * width + v] = o0 + v < m ? w[(size_t)(o0 + v) * k + i] : 0.0f;
+        for (int i0 = 0; i0 < k; i0 += FC_PACK) /* squares that stay in the first cache */
+            for (int v = 0; v < width; v++)
+                for (int i = i0; i < min_i(k, i0 + FC_PACK); i++)
+                    d[(size_t)i * width + v] = o0 + v < m ? w[(size_t)(o0 + v) * k + i] : 0.0f;
         d += (size_t)k * width;
     }
 }
