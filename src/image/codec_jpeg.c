@@ -1,5 +1,5 @@
-/* JPEG through libjpeg-turbo's jpeglib interface. The only file of the library with setjmp: libjpeg reports
- * errors by a callback that must not return.
+/* JPEG through libjpeg-turbo's jpeglib interface. libjpeg reports errors by a callback that must not return,
+ * so that setjmp is needed; it stays within this file (and codec_png.c, for the same reason).
  *
  * Before libjpeg sees the data, a walk over the markers counts the scans (a small progressive file may hold
  * thousands, each costing a pass over the picture: refused by the limit) and finds the EXIF block. libjpeg's
