@@ -98,7 +98,8 @@ typedef struct mien__kernels {
     /* elementwise activation over plain or blocked floats (no per-channel kinds) */
     void (*activate)(mien__act act, float alpha, float beta, size_t count, const float *src, float *dst,
                      mien__pool *pool);
-    /* fused pre-processing: rgb8 -> plain float planes, dst[c][h][w] = (x - mean[c]) * scale[c]; swap = BGR */
+    /* fused pre-processing: rgb8 -> plain float planes, dst[c][h][w] = (x - mean[c]) * scale[c]; swap = BGR.
+     * Where dst is larger than the picture it is black (x = 0); where smaller, the picture is cut. */
     void (*rgb8_to_planes)(const uint8_t *src, int w, int h, size_t stride_bytes, bool swap,
                            const float mean[3], const float scale[3], float *dst, int dst_w, int dst_h);
 } mien__kernels;

@@ -3,8 +3,7 @@
  * exp: x = n ln2 + r with ln2 in two parts (Cody, Waite 1980), exp(r) by its Taylor polynomial of degree 7 on
  * |r| <= ln2/2 (remainder 5e-9), 2^n by two factors so that results down to the smallest normal are right.
  * sigmoid: e = exp(-|x|); x >= 0: 1/(1+e), x < 0: e/(1+e), no cancellation. tanh: below 0.625 the minimax of
- * Cephes (Moshier), above 1 - 2/(exp(2|x|)+1). erf: below 1 the Cephes rational as polynomial in x^2 (Taylor, degree 10), above
- * 1 - erfc by Abramowitz, Stegun 7.1.26 refined: see vf_erf.
+ * Cephes (Moshier), above 1 - 2/(exp(2|x|)+1). erf and its complement: see vf_erf.
  */
 #ifndef MIEN_SRC_NN_KERNELS_VMATH_INC_H
 #define MIEN_SRC_NN_KERNELS_VMATH_INC_H
