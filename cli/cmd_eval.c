@@ -276,8 +276,7 @@ static int run(void *p, int argc, char **argv)
 }
 
 static const cli_example examples[] = {
-    { "measure a model on aligned crops",
-      "mien eval pairs --pairs pairs.txt --images crops --aligned --format json" },
+    { "measure a model on aligned crops", "mien eval pairs --pairs pairs.txt --images crops --aligned" },
     { "measure the whole way from photographs",
       "mien eval pairs --pairs pairs.txt --images lfw --model mobilefacenet" },
     { NULL, NULL },

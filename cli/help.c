@@ -2,6 +2,7 @@
  * 79 columns; an option's explanation stands in a column of its own.
  */
 #include "cli.h"
+#include <ctype.h>
 #include <string.h>
 
 enum { WIDTH = 79, COLUMN = 26 };
@@ -92,7 +93,7 @@ void cli_help_short(const cli_verb *verb, FILE *f)
 {
     const cli_option *o = NULL;
     usage_line(f, verb);
-    fprintf(f, "%s.\n\n", verb->brief);
+    fprintf(f, "%c%s.\n\n", toupper((unsigned char)verb->brief[0]), verb->brief + 1);
     for (size_t i = 0; (o = cli_option_at(verb, i)) != NULL; i++) {
         if (!o->rare)
             option_line(f, o, false);

@@ -280,7 +280,7 @@ static float line_px(const mien_image *image)
 static float text_px(const mien_image *image)
 {
     const mien_image_view v = mien_image_view_of(image);
-    const float px = (float)(v.width < v.height ? v.width : v.height) / 32.0f;
+    const float px = (float)(v.width < v.height ? v.width : v.height) / 40.0f;
     return px < 11.0f ? 11.0f : px > 96.0f ? 96.0f : px;
 }
 
@@ -294,8 +294,8 @@ void cli_draw_face(mien_image *image, const mien_face *face, mien_color color, c
     for (int i = 0; i < MIEN_LANDMARKS; i++)
         mien_image_draw_dot(image, face->landmarks[i][0], face->landmarks[i][1], dot, color);
     float height = text_px(image);
-    if (height > side / 3.0f)
-        height = side / 3.0f < 9.0f ? 9.0f : side / 3.0f; /* small faces of a crowd stay readable */
+    if (height > side / 4.0f)
+        height = side / 4.0f < 9.0f ? 9.0f : side / 4.0f; /* small faces of a crowd stay readable */
     /* without FreeType the picture has no text; everything else is there */
     if (text && mien_image_draw_text(image, face->x0, face->y0 - line, height, color, text, NULL) != MIEN_OK)
         return;

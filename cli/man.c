@@ -90,7 +90,7 @@ static void verb_section(FILE *f, const cli_verb *v)
     char title[128];
     snprintf(title, sizeof title, "mien %s", v->name);
     word(f, title);
-    fputs("\n.Nm", f);
+    fputs("\n.Nm mien Cm", f);
     word(f, v->name);
     fputs("\n.Op Ar options\n", f);
     if (*v->operands) {
@@ -124,7 +124,7 @@ void cli_man(FILE *f)
           ".Nd finds faces in photographs and says who is the same person\n.Sh SYNOPSIS\n",
           f);
     for (size_t i = 0; (v = cli_verb_at(i)) != NULL; i++) {
-        fputs(".Nm", f);
+        fputs(".Nm mien Cm", f);
         word(f, v->name);
         fputs("\n.Op Ar options\n", f);
         if (*v->operands) {

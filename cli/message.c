@@ -90,8 +90,11 @@ void cli_say_path(const char *path, const char *fmt, ...)
 const char *cli_error_text(const char *path, const mien_error *err)
 {
     const size_t len = path ? strlen(path) : 0;
-    if (len && !strncmp(err->message, path, len) && !strncmp(err->message + len, ": ", 2))
-        return err->message + len + 2;
+    const char *at = len ? strstr(err->message, path) : NULL;
+    if (at && !strncmp(at + len, ": ", 2) && at[len + 2])
+        return at + len + 2; /* "cannot open PATH: why" */
+    if (at == err->message && at && at[len] == ' ')
+        return at + len + 1; /* "PATH is not ..." */
     return err->message[0] ? err->message : mien_status_text(err->status);
 }
 

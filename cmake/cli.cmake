@@ -1,0 +1,11 @@
+# Tests of the program: commands with their expected stdout, stderr and exit code (tests/cli/*.case).
+find_program(MIEN_PYTHON3 python3)
+file(GLOB CLI_CASES CONFIGURE_DEPENDS tests/cli/*.case)
+foreach(f IN LISTS CLI_CASES)
+  get_filename_component(name ${f} NAME_WE)
+  if(TARGET mien AND MIEN_PYTHON3 AND NOT CMAKE_CROSSCOMPILING)
+    add_test(NAME cli_${name} COMMAND ${MIEN_PYTHON3} ${CMAKE_SOURCE_DIR}/tests/cli/run $<TARGET_FILE:mien>
+      ${CMAKE_SOURCE_DIR}/../shared ${f})
+    set_tests_properties(cli_${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
+  endif()
+endforeach()
