@@ -53,7 +53,7 @@ typedef struct cli_option {
     cli_kind kind;
     size_t offset;     /* of the value in the verb's options struct */
     const char *value; /* placeholder; for CLI_CHOICE the words */
-    const char *def;   /* default as it would be typed; NULL: zero */
+    const char *def;   /* default as it would be typed; NULL: zero, NaN for CLI_REAL */
     double min, max;   /* CLI_INT and CLI_REAL */
     cli_hint hint;     /* what the shell completes */
     int rare;          /* 1: left out of -h */

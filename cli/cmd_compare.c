@@ -22,22 +22,20 @@ static const cli_option options[] = {
       .kind = CLI_REAL,
       .offset = offsetof(compare_opts, fmr),
       .value = "RATE",
-      .def = "0",
-      .min = 0,
+      .min = 1e-9,
       .max = 0.5,
-      .brief = "false match rate to decide at; 0: the model's",
+      .brief = "decide at this false match rate, not the model's",
       .more = "1e-3 lets one of a thousand pairs of strangers pass. Rates that the model was not "
               "calibrated for are refused." },
     { .name = "threshold",
       .kind = CLI_REAL,
       .offset = offsetof(compare_opts, threshold),
       .value = "S",
-      .def = "-2",
-      .min = -2,
+      .min = -1,
       .max = 1,
       .rare = 1,
       .brief = "decide at this similarity instead",
-      .more = "For models without a calibration of their own; -2 means not set." },
+      .more = "For models without a calibration of their own." },
     { .name = "all",
       .kind = CLI_FLAG,
       .offset = offsetof(compare_opts, all),
@@ -100,8 +98,8 @@ static int decide(const compare_opts *opts, const mien_model *model, compare_res
 {
     mien_error err = MIEN_ERROR_INIT;
     mien_decision *d = &r->decision;
-    if (opts->threshold < -1) {
-        const mien_status st = mien_decide(model, r->best, opts->fmr, d, &err);
+    if (isnan(opts->threshold)) {
+        const mien_status st = mien_decide(model, r->best, isnan(opts->fmr) ? 0 : opts->fmr, d, &err);
         if (st == MIEN_OK) {
             r->calibrated = d->fmr > 0;
             r->decided = true;
@@ -170,6 +168,8 @@ static int run(void *p, int argc, char **argv)
     cli_kits kits = { NULL, NULL, 0 };
     compare_result r = { .sides = { { .path = argv[0] }, { .path = argv[1] } } };
     (void)argc;
+    if (!isnan(opts->fmr) && !isnan(opts->threshold))
+        return cli_usage(&cli_verb_compare, "--fmr and --threshold exclude each other");
     cli_common common = opts->common;
     if (!common.threads)
         common.threads = 1; /* starting threads costs more than two faces bring in */

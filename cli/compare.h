@@ -8,7 +8,7 @@
 typedef struct compare_opts {
     cli_common common; /* first */
     int format, all, aligned, flip;
-    double fmr, threshold; /* threshold below -1: not given */
+    double fmr, threshold; /* NaN: not given */
     const char *draw, *model;
 } compare_opts;
 

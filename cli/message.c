@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 const char *cli_program = "mien";
@@ -161,9 +162,21 @@ char *cli_format(const char *fmt, ...)
 /* ---- signals ---- */
 
 static volatile sig_atomic_t caught_signal;
+static struct timespec caught_at;
 
 static void on_signal(int number)
 {
+    enum { SAME_PRESS_MS = 300 }; /* some senders signal the process and its group at once */
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    const long long ms =
+        (now.tv_sec - caught_at.tv_sec) * 1000LL + (now.tv_nsec - caught_at.tv_nsec) / 1000000;
+    if (caught_signal && ms > SAME_PRESS_MS) {
+        signal(number, SIG_DFL);
+        raise(number);
+    }
+    if (!caught_signal)
+        caught_at = now;
     caught_signal = number;
 }
 
@@ -172,7 +185,7 @@ void cli_signals_install(void)
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_handler = on_signal;
-    action.sa_flags = (int)SA_RESETHAND; /* the second one ends the program */
+    action.sa_flags = SA_RESTART;
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);

@@ -216,6 +216,8 @@ int cli_parse(const cli_verb *verb, int argc, char **argv, void *opts, int *ret_
 {
     const cli_option *o = NULL;
     for (size_t i = 0; (o = cli_option_at(verb, i)) != NULL; i++) {
+        if (!o->def && o->kind == CLI_REAL)
+            *(double *)(void *)((char *)opts + o->offset) = NAN;
         if (!o->def)
             continue;
         const int rc = store_or_complain(verb, o, o->def, opts);
