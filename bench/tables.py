@@ -104,7 +104,7 @@ def accuracy(data):
     rows = [[r["model"], r["what"], f"{100 * r['reference']['accuracy']:.2f} ± {100 * r['reference']['accuracy_std']:.2f}"
              if r.get("reference") else "-", f"{100 * r['mien']['accuracy']:.2f} ± {100 * r['mien']['accuracy_std']:.2f}",
              f"{r['points']:+.2f}" if r.get("points") is not None else "-", f"{r['bar']:.1f}"] for r in data["rows"]]
-    return grid(["model", "pairs", "reference, %", "mien, %", "difference, points", "aim within"], rows) + "\n"
+    return grid(["model", "pairs", "reference, %", "mien, %", "difference, points", "aim: at most below"], rows) + "\n"
 
 
 def parity(data):

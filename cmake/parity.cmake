@@ -22,3 +22,9 @@ if(MIEN_PYTHON3 AND CMAKE_BUILD_TYPE STREQUAL "Release")
       ${CMAKE_SOURCE_DIR}/tests/parity/check_models.py)
   set_tests_properties(parity_models PROPERTIES LABELS slow SKIP_RETURN_CODE 77 TIMEOUT 900)
 endif()
+
+# The tables of the documentation are those that docs/data gives.
+if(MIEN_PYTHON3)
+  add_test(NAME docs_tables COMMAND ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1 ${MIEN_PYTHON3}
+    ${CMAKE_SOURCE_DIR}/bench/tables.py --check)
+endif()
