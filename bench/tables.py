@@ -32,7 +32,7 @@ def _ms(x):
 def speed(bench):
     """One table per level: milliseconds, and in brackets mien's time divided by that program's."""
     parts = []
-    for level, data in bench["levels"].items():
+    for level, data in sorted(bench["levels"].items(), key=lambda item: item[0] != "native"):
         names = []
         for net in data.get("nets", {}).values():
             names += [n for n in net["rows"] if n not in names]
@@ -62,7 +62,7 @@ def speed(bench):
 def bars(bench):
     """The aims for ONNX Runtime against what was measured, per level."""
     rows = []
-    for level, data in bench["levels"].items():
+    for level, data in sorted(bench["levels"].items(), key=lambda item: item[0] != "native"):
         for name, net in data.get("nets", {}).items():
             got = net["rows"].get("ONNX Runtime", {}).get("mien_ratio")
             if not got or not net.get("bar_onnxruntime"):
