@@ -50,10 +50,9 @@ static const cli_option options[] = {
       .kind = CLI_REAL,
       .offset = offsetof(cli_common, min_score),
       .value = "S",
-      .def = "-1",
-      .min = -1,
+      .min = 0,
       .max = 1,
-      .brief = "least confidence; -1: what suits the detector" },
+      .brief = "least confidence (default: what suits the detector)" },
     { 0 },
 };
 

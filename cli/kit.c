@@ -1,5 +1,6 @@
 /* Models, per-thread tools, reading and finding; see kit.h. */
 #include "kit.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,11 +86,10 @@ const cli_option cli_detect_options[] = {
       .kind = CLI_REAL,
       .offset = offsetof(cli_common, min_score),
       .value = "S",
-      .def = "-1",
-      .min = -1,
+      .min = 0,
       .max = 1,
       .rare = 1,
-      .brief = "least confidence of a detection; -1: what suits the detector" },
+      .brief = "least confidence of a detection (default: what suits the detector)" },
     { 0 },
 };
 
@@ -136,7 +136,8 @@ static mien_status kit_new(cli_kit *kit, const cli_models *models, const cli_com
     mien_status st = MIEN_OK;
     if (models->detect) {
         mien_detect_opts opts = MIEN_DETECT_OPTS_INIT;
-        opts.min_score = (float)common->min_score;
+        if (!isnan(common->min_score))
+            opts.min_score = (float)common->min_score;
         opts.min_size_px = common->min_size;
         opts.threads = net_threads;
         st = mien_detector_new(models->detect, &opts, &kit->detector, err);
