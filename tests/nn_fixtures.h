@@ -101,8 +101,8 @@ static inline uint32_t net_op2(net *t, mien__op op, uint32_t a, uint32_t b)
 }
 
 /* Convolution with random weights and bias. */
-static inline uint32_t net_conv(net *t, uint32_t x, int64_t ic, int64_t oc, int64_t k, int64_t stride, int64_t pad,
-                                int64_t groups)
+static inline uint32_t net_conv(net *t, uint32_t x, int64_t ic, int64_t oc, int64_t k, int64_t stride,
+                                int64_t pad, int64_t groups)
 {
     mien__node *n = NULL;
     const uint32_t w = NET_WEIGHTS(t, oc, ic / groups, k, k), b = NET_WEIGHTS(t, oc);

@@ -1,8 +1,9 @@
 /* Reading `.mien` files; the format is described in mien_file.h.
  *
- * The bytes are hostile until shown otherwise: every read goes through a cursor with a sticky fault, every offset
- * and count is checked against what is left before anything is allocated for it, and the graph goes through
- * mien__graph_check() at the end. Tensors are used where they lie; only F16 and misaligned ones are copied.
+ * The bytes are hostile until shown otherwise: every read goes through a cursor with a sticky fault, every
+ * offset and count is checked against what is left before anything is allocated for it, and the graph goes
+ * through mien__graph_check() at the end. Tensors are used where they lie; only F16 and misaligned ones are
+ * copied.
  */
 #include "nn/mien_file.h"
 #include <string.h>
@@ -362,7 +363,8 @@ mien_status mien__file_verify(const uint8_t *data, size_t size, mien_error *err)
         return st;
     mien__sha256(data, size - MIEN__FILE_TRAILER, digest);
     if (memcmp(digest, data + size - MIEN__FILE_TRAILER, sizeof digest) != 0)
-        return mien__fail(err, MIEN_E_DIGEST, "the model file's checksum does not match: it has been changed");
+        return mien__fail(err, MIEN_E_DIGEST,
+                          "the model file's checksum does not match: it has been changed");
     st = mien__file_parse(data, size, &g, &info, err);
     mien__graph_free(g);
     return st;

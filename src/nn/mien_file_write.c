@@ -239,7 +239,8 @@ static void assemble(writer *w, const mien__buf section[4])
     }
 }
 
-mien_status mien__file_write(const mien__graph *g, const mien_model_info *info, mien__buf *ret, mien_error *err)
+mien_status mien__file_write(const mien__graph *g, const mien_model_info *info, mien__buf *ret,
+                             mien_error *err)
 {
     mien__buf section[4];
     writer w[4], whole = { ret, MIEN_OK, err };

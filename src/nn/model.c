@@ -73,7 +73,8 @@ void mien_model_free(mien_model *model)
     mien_free(model);
 }
 
-mien_status mien__model_from_graph(mien__graph *g, const mien_model_info *info, mien_model **ret, mien_error *err)
+mien_status mien__model_from_graph(mien__graph *g, const mien_model_info *info, mien_model **ret,
+                                   mien_error *err)
 {
     mien_model *m = mien_alloc_zero(sizeof *m);
     if (!m) {
@@ -129,8 +130,8 @@ mien_status mien_model_set_info(mien_model *model, const mien_model_info *info, 
     return MIEN_OK;
 }
 
-mien_status mien__model_packed(const mien_model *m, uint64_t key, size_t bytes, mien__pack_fn pack,
-                               void *ctx, const void **ret, mien_error *err)
+mien_status mien__model_packed(const mien_model *m, uint64_t key, size_t bytes, mien__pack_fn pack, void *ctx,
+                               const void **ret, mien_error *err)
 {
     mien_status st = MIEN_OK;
     packed_item **bucket = &m->packed->buckets[key % MIEN_COUNTOF(m->packed->buckets)];
@@ -207,7 +208,8 @@ mien_status mien_model_load(const char *path_or_name, mien_model **ret_model, mi
     if (!path_or_name || !*path_or_name || !ret_model)
         return mien__fail(err, MIEN_E_ARG, "model name or result is NULL");
     const char *at = path_or_name;
-    const bool named = !strchr(at, '/') && !ends_with(at, ".mien") && !ends_with(at, ".onnx") && !ends_with(at, ".xml");
+    const bool named =
+        !strchr(at, '/') && !ends_with(at, ".mien") && !ends_with(at, ".onnx") && !ends_with(at, ".xml");
     if (named) {
         const mien_status st = mien_registry_locate(path_or_name, path, sizeof path, err);
         if (st)
@@ -270,8 +272,8 @@ static const char *stem_of(const char *path, char *buf, size_t capacity)
     return buf;
 }
 
-static void describe(const char *path, const char *sha256, const mien__graph *g, char *stem, size_t stem_bytes,
-                     mien_model_info *ret)
+static void describe(const char *path, const char *sha256, const mien__graph *g, char *stem,
+                     size_t stem_bytes, mien_model_info *ret)
 {
     if (!mien__registry_describe(sha256, ret)) {
         *ret = mien__model_info_empty();
@@ -356,8 +358,8 @@ mien_status mien_model_threshold(const mien_model *model, double fmr, double *re
     if (n == 0)
         return mien__fail(err, MIEN_E_NOT_FOUND, "model '%.80s' has not been calibrated", model->info.name);
     if (!(fmr >= p[0].fmr && fmr <= p[n - 1].fmr))
-        return mien__fail(err, MIEN_E_NOT_FOUND, "false match rate %g lies outside the calibrated %g to %g", fmr,
-                          p[0].fmr, p[n - 1].fmr);
+        return mien__fail(err, MIEN_E_NOT_FOUND, "false match rate %g lies outside the calibrated %g to %g",
+                          fmr, p[0].fmr, p[n - 1].fmr);
     size_t i = 0;
     while (i + 2 < n && fmr > p[i + 1].fmr)
         i++;

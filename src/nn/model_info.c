@@ -7,8 +7,14 @@
 #define NUMBER_MAX 1e30
 #define EXACT_MAX 9007199254740992.0
 
-#define TEXT(key, name) { key, MIEN__FIELD_TEXT, offsetof(mien_model_info, name), 1, 0, 0 }
-#define NUM(key, kind, name, n, lo, hi) { key, MIEN__FIELD_##kind, offsetof(mien_model_info, name), n, lo, hi }
+#define TEXT(key, name)                                                 \
+    {                                                                   \
+        key, MIEN__FIELD_TEXT, offsetof(mien_model_info, name), 1, 0, 0 \
+    }
+#define NUM(key, kind, name, n, lo, hi)                                     \
+    {                                                                       \
+        key, MIEN__FIELD_##kind, offsetof(mien_model_info, name), n, lo, hi \
+    }
 
 static const mien__field fields[] = {
     TEXT(1, name),
@@ -110,7 +116,8 @@ mien_status mien__model_info_copy(mien__arena *arena, const mien_model_info *src
     }
     if (src->n_points > MIEN_MAX_OPERATING_POINTS || (src->n_points && !src->points) ||
         !points_ok(src->points, src->n_points))
-        return mien__fail(err, MIEN_E_ARG, "model description: the operating points are not a calibration table");
+        return mien__fail(err, MIEN_E_ARG,
+                          "model description: the operating points are not a calibration table");
     mien_operating_point *points = mien__arena_alloc_array(arena, src->n_points + 1, sizeof *points);
     if (!points)
         return mien__nomem(err, sizeof *points);

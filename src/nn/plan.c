@@ -1,14 +1,15 @@
 /* The planner's passes: shapes and folding, what is needed, lowering node by node, memory, binding.
  *
- * All of a plan's bookkeeping lives in one arena (meta), its tensors in one block (memory). The planner's own notes
- * live in a second arena that is dropped at the end.
+ * All of a plan's bookkeeping lives in one arena (meta), its tensors in one block (memory). The planner's own
+ * notes live in a second arena that is dropped at the end.
  */
 #include "nn/plan.h"
 #include <stdio.h>
 #include <string.h>
 
 #define META_MAX ((size_t)512 << 20)
-/* Tensors that are folded at plan time: shape arithmetic is tiny, but nothing a file says may make it large. */
+/* Tensors that are folded at plan time: shape arithmetic is tiny, but nothing a file says may make it large.
+ */
 #define FOLD_MAX_ELEMS ((int64_t)1 << 16)
 enum { EXTRA_INPUTS = 8 }; /* references look at optional inputs past the given ones: NULL there */
 
@@ -27,10 +28,12 @@ static mien_status set_inputs(mien__planner *p, const mien_tensor_view *shapes)
         v->t.rank = s->rank;
         v->is_input = true;
         for (int d = 0; d < s->rank; d++) {
-            const bool fixed = want->rank >= 0 && want->dims[d] >= 0 && d > 0; /* any batch may be asked for */
+            const bool fixed =
+                want->rank >= 0 && want->dims[d] >= 0 && d > 0; /* any batch may be asked for */
             if (s->dims[d] < 1 || (fixed && s->dims[d] != want->dims[d]))
-                return mien__fail(p->err, MIEN_E_MODEL_SHAPE, "input '%.80s': size %lld on axis %d, wanted %lld",
-                                  want->name, (long long)s->dims[d], d, (long long)want->dims[d]);
+                return mien__fail(p->err, MIEN_E_MODEL_SHAPE,
+                                  "input '%.80s': size %lld on axis %d, wanted %lld", want->name,
+                                  (long long)s->dims[d], d, (long long)want->dims[d]);
             v->t.dims[d] = s->dims[d];
         }
         if (mien__elems(v->t.rank, v->t.dims) < 0)
@@ -289,7 +292,8 @@ static mien_status bind(mien__plan *plan, mien_error *err)
     for (uint32_t i = 0; i < plan->n_steps; i++)
         scratch = plan->steps[i].scratch_bytes > scratch ? plan->steps[i].scratch_bytes : scratch;
     const size_t tensors = plan->memory_bytes;
-    if (!mien_add_ok(tensors, scratch + 64, &plan->memory_bytes) || !(plan->memory = mien_alloc(plan->memory_bytes)))
+    if (!mien_add_ok(tensors, scratch + 64, &plan->memory_bytes) ||
+        !(plan->memory = mien_alloc(plan->memory_bytes)))
         return mien__nomem(err, tensors);
     memset(plan->memory, 0, plan->memory_bytes);
     for (uint32_t i = 0; i < plan->n_slots; i++) {
@@ -337,7 +341,9 @@ static mien_status planner_open(mien__planner *p, mien__arena **ret_notes)
 mien_status mien__plan_new(const mien_model *model, const mien__kernels *k, unsigned threads,
                            const mien_tensor_view *shapes, mien__plan **ret, mien_error *err)
 {
-    mien__planner p = { .model = model, .g = mien__model_graph(model), .k = k, .threads = threads, .err = err };
+    mien__planner p = {
+        .model = model, .g = mien__model_graph(model), .k = k, .threads = threads, .err = err
+    };
     mien__arena *notes = NULL;
     mien_status st = planner_open(&p, &notes);
     if (st || (st = infer_all(&p, shapes)))

@@ -1,11 +1,12 @@
 /* Planning: a graph and its input shapes become a list of steps over one arena.
  *
- * The planner (plan.c) infers every shape and folds what is known by then; lowers each node that an output needs
- * to steps (plan_lower.c and its neighbours), either with a fast kernel or with the operator's reference; finds
- * out from when to when each slot of memory is in use and packs them (plan_memory.c).
+ * The planner (plan.c) infers every shape and folds what is known by then; lowers each node that an output
+ * needs to steps (plan_lower.c and its neighbours), either with a fast kernel or with the operator's
+ * reference; finds out from when to when each slot of memory is in use and packs them (plan_memory.c).
  *
- * A value may exist in two layouts, plain (row-major) and blocked (kernels.h); a slot is one of them. Lowering asks
- * for the layout it wants and gets a re-ordering step in between only where nobody has made it yet.
+ * A value may exist in two layouts, plain (row-major) and blocked (kernels.h); a slot is one of them.
+ * Lowering asks for the layout it wants and gets a re-ordering step in between only where nobody has made it
+ * yet.
  */
 #ifndef MIEN_SRC_NN_PLAN_H
 #define MIEN_SRC_NN_PLAN_H
@@ -19,13 +20,13 @@ enum { MIEN__PLAIN, MIEN__BLOCKED, MIEN__LAYOUTS };
 
 /* Memory for one value in one layout. */
 typedef struct mien__slot {
-    mien__tensor t;     /* the value's logical shape; data is set when the plan is complete */
-    size_t bytes;       /* storage */
-    uint32_t root;      /* slot whose memory this one lies in (itself when it has its own) */
-    size_t root_offset; /* bytes */
+    mien__tensor t;       /* the value's logical shape; data is set when the plan is complete */
+    size_t bytes;         /* storage */
+    uint32_t root;        /* slot whose memory this one lies in (itself when it has its own) */
+    size_t root_offset;   /* bytes */
     uint32_t first, last; /* steps from and to which the root's memory is in use */
-    size_t offset;      /* root: place in the arena */
-    bool fixed;         /* data points outside the arena: a constant */
+    size_t offset;        /* root: place in the arena */
+    bool fixed;           /* data points outside the arena: a constant */
 } mien__slot;
 
 typedef struct mien__step mien__step;
@@ -85,10 +86,10 @@ void mien__plan_run(const mien__plan *p, mien__pool *pool);
 
 /* What lowering knows of a value. */
 typedef struct mien__pvalue {
-    mien__tensor t;   /* data set where known */
-    uint32_t producer;           /* node, or MIEN__NO_NODE */
+    mien__tensor t;    /* data set where known */
+    uint32_t producer; /* node, or MIEN__NO_NODE */
     uint32_t slot[MIEN__LAYOUTS];
-    uint32_t uses, only_user;    /* reads by needed nodes; the last one */
+    uint32_t uses, only_user; /* reads by needed nodes; the last one */
     bool needed, is_output, is_input;
     uint32_t pending_affine; /* an Affine node not yet carried out for this value, or MIEN__NO_NODE */
     uint32_t part_of;        /* blocked value whose channels from c_from on this one is, or MIEN__NO_VALUE */
@@ -102,8 +103,8 @@ typedef struct mien__planner {
     unsigned threads;
     mien__plan *plan;
     mien__pvalue *v;
-    bool *done; /* nodes that need no step (any more) */
-    mien__tensor *tensors;       /* scratch of inference: inputs and outputs of one node */
+    bool *done;            /* nodes that need no step (any more) */
+    mien__tensor *tensors; /* scratch of inference: inputs and outputs of one node */
     const mien__tensor **in_ptrs;
     mien_error *err;
 } mien__planner;
@@ -138,7 +139,16 @@ mien_status mien__plan_lower(mien__planner *p, uint32_t node);
 mien_status mien__plan_lower_fast(mien__planner *p, uint32_t node, bool *ret_taken);
 mien_status mien__plan_lower_conv(mien__planner *p, uint32_t node, bool *ret_taken);
 mien_status mien__plan_lower_fc(mien__planner *p, uint32_t node, bool *ret_taken);
-mien_status mien__plan_lower_elementwise(mien__planner *p, uint32_t node, bool *ret_taken);
+mien_status mien__plan_lower_concat(mien__planner *p, const mien__node *n, bool *ret_taken);
+mien_status mien__plan_lower_split(mien__planner *p, const mien__node *n, bool *ret_taken);
+mien_status mien__plan_lower_transpose(mien__planner *p, const mien__node *n, bool *ret_taken);
+/* Does the value exist in blocked layout; could it? */
+bool mien__plan_has_blocked(const mien__planner *p, uint32_t v);
+bool mien__plan_blockable(const mien__planner *p, uint32_t v);
+/* Append a step of one or two inputs in a layout; its u.e.{n,c,hw} are those of the first input. */
+mien_status mien__plan_step_of(mien__planner *p, const mien__node *n, mien__step_fn run, const uint32_t *in,
+                               uint32_t n_in, int in_layout, uint32_t out, int out_layout, const char *kernel,
+                               mien__step **ret);
 mien_status mien__plan_lower_pending_affine(mien__planner *p, uint32_t v);
 /* Copy a part (see part_of) to a plain tensor of its own. */
 mien_status mien__plan_lower_part(mien__planner *p, uint32_t v);

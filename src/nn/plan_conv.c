@@ -1,8 +1,8 @@
 /* Lowering of convolutions and fully connected layers, with what can be fused into them.
  *
- * Behind a convolution: activation, then an Add of a tensor that exists already, then a second activation, as far as
- * each value has no other reader. In front: an Affine (batch normalisation before a padded convolution). When the
- * kernel table refuses, fusions are taken back one by one.
+ * Behind a convolution: activation, then an Add of a tensor that exists already, then a second activation, as
+ * far as each value has no other reader. In front: an Affine (batch normalisation before a padded
+ * convolution). When the kernel table refuses, fusions are taken back one by one.
  */
 #include "nn/plan.h"
 #include "nn/ops/op_table.h"
@@ -138,18 +138,31 @@ static bool describe_conv(const mien__planner *p, const mien__node *n, mien__con
     if (!mien__plan_bytes(p, x, MIEN__BLOCKED) || !mien__plan_bytes(p, y, MIEN__BLOCKED))
         return false;
     *ret = (mien__conv){
-        .n = (int)x->dims[0], .ic = (int)x->dims[1], .ih = (int)x->dims[2], .iw = (int)x->dims[3],
-        .oc = (int)y->dims[1], .oh = (int)y->dims[2], .ow = (int)y->dims[3],
-        .kh = (int)win.kh, .kw = (int)win.kw, .sh = (int)win.sh, .sw = (int)win.sw, .dh = (int)win.dh, .dw = (int)win.dw,
-        .pt = (int)win.pt, .pl = (int)win.pl, .pb = (int)win.pb, .pr = (int)win.pr,
+        .n = (int)x->dims[0],
+        .ic = (int)x->dims[1],
+        .ih = (int)x->dims[2],
+        .iw = (int)x->dims[3],
+        .oc = (int)y->dims[1],
+        .oh = (int)y->dims[2],
+        .ow = (int)y->dims[3],
+        .kh = (int)win.kh,
+        .kw = (int)win.kw,
+        .sh = (int)win.sh,
+        .sw = (int)win.sw,
+        .dh = (int)win.dh,
+        .dw = (int)win.dw,
+        .pt = (int)win.pt,
+        .pl = (int)win.pl,
+        .pb = (int)win.pb,
+        .pr = (int)win.pr,
         .groups = (int)mien__node_int(n, MIEN__ATTR_GROUP, 1),
     };
     return true;
 }
 
 /* Find the most fused form the table takes. */
-static bool choose(const mien__planner *p, const mien__conv *base, const fusion *f, bool affine, mien__conv_plan *ret,
-                   int *ret_stages, bool *ret_affine)
+static bool choose(const mien__planner *p, const mien__conv *base, const fusion *f, bool affine,
+                   mien__conv_plan *ret, int *ret_stages, bool *ret_affine)
 {
     for (int pre = affine ? 1 : 0; pre >= 0; pre--)
         for (int stage = f->n; stage >= 0; stage--) {
@@ -169,8 +182,15 @@ static mien_status bind_weights(mien__planner *p, uint32_t node, mien__step *s, 
 {
     const mien__conv_plan *cp = &s->u.conv;
     const conv_pack_ctx ctx = { p->k, cp, w };
-    int id[18] = { (int)node, cp->algo, (int)(cp->packed_bytes & 0x7fffffff), cp->c.pre_affine, cp->c.src_plain,
-                   (int)cp->c.post.act, (int)cp->c.post.act2, p->k->block, cp->c.post.residual };
+    int id[18] = { (int)node,
+                   cp->algo,
+                   (int)(cp->packed_bytes & 0x7fffffff),
+                   cp->c.pre_affine,
+                   cp->c.src_plain,
+                   (int)cp->c.post.act,
+                   (int)cp->c.post.act2,
+                   p->k->block,
+                   cp->c.post.residual };
     memcpy(id + 9, cp->tune, sizeof cp->tune);
     s->packed_bytes = cp->packed_bytes;
     s->scratch_bytes = cp->scratch_bytes;
@@ -194,13 +214,15 @@ mien_status mien__plan_lower_conv(mien__planner *p, uint32_t node, bool *ret_tak
     bool affine = false;
     uint32_t src = n->inputs[0], src_slot = 0, res_slot = MIEN__NO_SLOT, out_slot = 0;
     const uint32_t bias_in = n->n_inputs > 2 ? n->inputs[2] : (uint32_t)MIEN__NO_VALUE;
-    mien__conv_weights w = { .w = mien__plan_const_f32(p, n->inputs[1]), .bias = mien__plan_const_f32(p, bias_in) };
+    mien__conv_weights w = { .w = mien__plan_const_f32(p, n->inputs[1]),
+                             .bias = mien__plan_const_f32(p, bias_in) };
     mien_status st = MIEN_OK;
     if (!w.w || (bias_in != (uint32_t)MIEN__NO_VALUE && !w.bias) || !describe_conv(p, n, &base))
         return MIEN_OK;
     const mien__pvalue *x = &p->v[src];
     const bool blocked = x->slot[MIEN__BLOCKED] != MIEN__NO_SLOT;
-    const uint32_t pending = x->slot[MIEN__PLAIN] == MIEN__NO_SLOT && !blocked ? x->pending_affine : MIEN__NO_NODE;
+    const uint32_t pending =
+        x->slot[MIEN__PLAIN] == MIEN__NO_SLOT && !blocked ? x->pending_affine : MIEN__NO_NODE;
     base.src_plain = base.ic <= 4 && base.groups == 1 && !blocked && pending == MIEN__NO_NODE;
     find_fusions(p, n->outputs[0], base.oc, true, &f);
     if (!choose(p, &base, &f, pending != MIEN__NO_NODE, &cp, &stages, &affine)) {
@@ -230,7 +252,8 @@ mien_status mien__plan_lower_conv(mien__planner *p, uint32_t node, bool *ret_tak
     s->out[0] = out_slot;
     s->u.conv = cp;
     s->kernel = cp.kernel;
-    s->mmac = (double)cp.c.n * cp.c.oc * cp.c.oh * cp.c.ow * (cp.c.ic / cp.c.groups) * cp.c.kh * cp.c.kw * 1e-6;
+    s->mmac =
+        (double)cp.c.n * cp.c.oc * cp.c.oh * cp.c.ow * (cp.c.ic / cp.c.groups) * cp.c.kh * cp.c.kw * 1e-6;
     s->op = fused_name(p, affine, n, &f, stages);
     for (int i = 0; i < stages; i++)
         p->done[f.node[i]] = true;
@@ -254,7 +277,8 @@ static void pack_fc(void *ctx, void *dst)
 
 static void run_fc(const mien__step *s, mien__pool *pool)
 {
-    s->k->fc_run(s->u.fc.n, s->u.fc.m, s->u.fc.k, s->packed, s->slope, &s->u.fc.post, s->src[0]->data, s->dst->data, pool);
+    s->k->fc_run(s->u.fc.n, s->u.fc.m, s->u.fc.k, s->packed, s->slope, &s->u.fc.post, s->src[0]->data,
+                 s->dst->data, pool);
 }
 
 /* A MatMul's weights are [k][m]; packing wants [m][k]. The memory is the plan's. */
@@ -290,7 +314,8 @@ mien_status mien__plan_lower_fc(mien__planner *p, uint32_t node, bool *ret_taken
     const bool gemm = n->op == MIEN__OP_Gemm;
     const mien__tensor *wt = &p->v[n->inputs[1]].t;
     const uint32_t bias_in = gemm && n->n_inputs > 2 ? n->inputs[2] : (uint32_t)MIEN__NO_VALUE;
-    const float *w = mien__plan_const_f32(p, n->inputs[1]), *bias = mien__plan_const_f32(p, bias_in), *own = NULL;
+    const float *w = mien__plan_const_f32(p, n->inputs[1]), *bias = mien__plan_const_f32(p, bias_in),
+                *own = NULL;
     uint32_t out = n->outputs[0], bias_node = MIEN__NO_NODE, in_slot = 0, out_slot = 0;
     mien_status st = MIEN_OK;
     fusion f;
@@ -356,8 +381,9 @@ mien_status mien__plan_channels(mien__planner *p, uint32_t v, int64_t channels, 
     const channels_ctx ctx = { mien__plan_const_f32(p, v), mien__tensor_elems(&p->v[v].t), channels, padded };
     const int id[4] = { (int)v, p->k->block, -2, (int)channels };
     const void *data = NULL;
-    const mien_status st = mien__model_packed(p->model, hash_ints(id, MIEN_COUNTOF(id)), (size_t)padded * sizeof(float),
-                                              pack_channels, (void *)(uintptr_t)&ctx, &data, p->err);
+    const mien_status st =
+        mien__model_packed(p->model, hash_ints(id, MIEN_COUNTOF(id)), (size_t)padded * sizeof(float),
+                           pack_channels, (void *)(uintptr_t)&ctx, &data, p->err);
     *ret = data;
     return st;
 }

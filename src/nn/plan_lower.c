@@ -91,14 +91,15 @@ static mien_status lower_reference(mien__planner *p, const mien__node *n)
     mien_status st = MIEN_OK;
     for (uint32_t i = 0; i < n->n_inputs; i++) { /* re-orders come before the step itself */
         uint32_t slot = 0;
-        if (n->inputs[i] != (uint32_t)MIEN__NO_VALUE && (st = mien__plan_need(p, n->inputs[i], MIEN__PLAIN, &slot)))
+        if (n->inputs[i] != (uint32_t)MIEN__NO_VALUE &&
+            (st = mien__plan_need(p, n->inputs[i], MIEN__PLAIN, &slot)))
             return st;
     }
     if ((st = mien__plan_step(p, n, run_reference, n->n_inputs, n->n_outputs, &s)))
         return st;
     for (uint32_t i = 0; i < n->n_inputs; i++)
-        s->in[i] = n->inputs[i] == (uint32_t)MIEN__NO_VALUE ? MIEN__NO_SLOT
-                                                             : p->v[n->inputs[i]].slot[MIEN__PLAIN];
+        s->in[i] =
+            n->inputs[i] == (uint32_t)MIEN__NO_VALUE ? MIEN__NO_SLOT : p->v[n->inputs[i]].slot[MIEN__PLAIN];
     for (uint32_t i = 0; i < n->n_outputs; i++)
         if ((st = mien__plan_slot(p, n->outputs[i], MIEN__PLAIN, &s->out[i])))
             return st;

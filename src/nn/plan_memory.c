@@ -1,13 +1,13 @@
 /* Where each slot lies in the arena.
  *
  * Slots that are never in use at the same time may share memory. Greedy by size (Pisarchyk and Lee 2020,
- * "Efficient Memory Management for Deep Neural Net Inference", greedy by size): the largest slots first, each into the
- * smallest gap it fits among the placed ones whose times overlap with its own, else behind them.
+ * "Efficient Memory Management for Deep Neural Net Inference", greedy by size): the largest slots first, each
+ * into the smallest gap it fits among the placed ones whose times overlap with its own, else behind them.
  */
 #include "nn/plan.h"
 #include <stdlib.h>
 
-#define PLAN_MEMORY_MAX ((size_t)16 << 30)
+#define PLAN_MEMORY_MAX ((size_t)4 << 30)
 /* Beyond this many slots the quadratic search is not worth it: no sharing. */
 enum { PLAN_SHARE_MAX_SLOTS = 8192, SLOT_ALIGN = 64 };
 

@@ -1,7 +1,7 @@
 /* Sessions: a plan for the shapes last asked for, and running it.
  *
- * A new plan is made completely before the old one goes, so a failure leaves the session as it was. Nothing is
- * allocated between two prepares of other shapes, except by mien_session_profile().
+ * A new plan is made completely before the old one goes, so a failure leaves the session as it was. Nothing
+ * is allocated between two prepares of other shapes, except by mien_session_profile().
  */
 #include "nn/plan.h"
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* Simplifying a graph: constants folded through the references, identities dropped, batch normalisation and
  * per-channel arithmetic folded into weights (simplify_affine.c), spelt-out functions recognised
- * (simplify_patterns.c), dead nodes removed. Passes repeat until nothing changes, at most MAX_ROUNDS times; at the end
- * sibling convolutions are merged (simplify_siblings.c).
+ * (simplify_patterns.c), dead nodes removed. Passes repeat until nothing changes, at most MAX_ROUNDS times;
+ * at the end sibling convolutions are merged (simplify_siblings.c).
  *
  * Network outputs keep their names: a replaced output value hands its name to the one that takes its place.
  */
@@ -103,8 +103,8 @@ bool mien__simp_is_number(const mien__simp *s, uint32_t v, double want)
     return x && n == 1 && fabs((double)x[0] - want) <= 1e-6 * fabs(want);
 }
 
-mien_status mien__simp_new_const(mien__simp *s, const char *name, int rank, const int64_t *dims, float **ret_data,
-                                 uint32_t *ret)
+mien_status mien__simp_new_const(mien__simp *s, const char *name, int rank, const int64_t *dims,
+                                 float **ret_data, uint32_t *ret)
 {
     const int64_t n = mien__elems(rank, dims);
     float *data = n < 0 ? NULL : mien__arena_alloc_array(s->g->arena, (size_t)n + 1, sizeof *data);
@@ -128,8 +128,8 @@ static bool all_const(const mien__graph *g, const mien__node *n, int64_t *ret_el
         *ret_elems += mien__value_elems(v);
     }
     /* these multiply work rather than move data: left to run, whatever a file says */
-    return n->op != MIEN__OP_Conv && n->op != MIEN__OP_Gemm && n->op != MIEN__OP_MatMul && n->op != MIEN__OP_MaxPool &&
-           n->op != MIEN__OP_AvgPool;
+    return n->op != MIEN__OP_Conv && n->op != MIEN__OP_Gemm && n->op != MIEN__OP_MatMul &&
+           n->op != MIEN__OP_MaxPool && n->op != MIEN__OP_AvgPool;
 }
 
 static void tensor_of(const mien__value *v, mien__tensor *ret)
@@ -158,7 +158,8 @@ static mien_status fold_node(mien__simp *s, mien__node *n, int64_t in_elems, mie
         const int64_t elems = mien__elems(out[i].rank, out[i].dims);
         if (elems > FOLD_MAX_ELEMS && elems > 2 * in_elems)
             return MIEN_OK; /* stays a node */
-        out[i].data = mien__arena_alloc_array(s->g->arena, (size_t)elems + 1, out[i].dtype == MIEN__I64 ? 8 : 4);
+        out[i].data =
+            mien__arena_alloc_array(s->g->arena, (size_t)elems + 1, out[i].dtype == MIEN__I64 ? 8 : 4);
         if (!out[i].data)
             return mien__nomem(s->err, (size_t)elems * 8);
     }

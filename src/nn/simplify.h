@@ -31,11 +31,11 @@ const float *mien__simp_const(const mien__simp *s, uint32_t v, int64_t *ret_n);
 /* Is v a constant of one element with about this value? */
 bool mien__simp_is_number(const mien__simp *s, uint32_t v, double want);
 /* Add a constant; its data is fresh memory for the caller to fill. */
-mien_status mien__simp_new_const(mien__simp *s, const char *name, int rank, const int64_t *dims, float **ret_data,
-                                 uint32_t *ret);
+mien_status mien__simp_new_const(mien__simp *s, const char *name, int rank, const int64_t *dims,
+                                 float **ret_data, uint32_t *ret);
 
-mien_status mien__simp_fold_affine(mien__simp *s); /* BN and per-channel arithmetic into Conv and Gemm */
+mien_status mien__simp_fold_affine(mien__simp *s);    /* BN and per-channel arithmetic into Conv and Gemm */
 mien_status mien__simp_merge_siblings(mien__simp *s); /* heads of detectors */
-mien_status mien__simp_patterns(mien__simp *s);    /* spelt-out Gelu, LayerNorm, HardSwish, L2Normalize */
+mien_status mien__simp_patterns(mien__simp *s);       /* spelt-out Gelu, LayerNorm, HardSwish, L2Normalize */
 
 #endif

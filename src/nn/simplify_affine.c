@@ -1,9 +1,10 @@
 /* Folding per-channel scale and shift into weights.
  *
- * Affine (batch normalisation) and Mul / Add / Sub / Div by a constant per channel are one thing: y = a[c] x + b[c].
- * Behind a Conv or Gemm that nobody else reads they go into its weights; in front of a Conv without padding as
- * well; two in a row become one; a lone one over a value whose channels are known becomes an Affine node, which the
- * planner can fuse. In front of a padded Conv it must stay: the padding is zero after it, not before.
+ * Affine (batch normalisation) and Mul / Add / Sub / Div by a constant per channel are one thing: y = a[c] x
+ * + b[c]. Behind a Conv or Gemm that nobody else reads they go into its weights; in front of a Conv without
+ * padding as well; two in a row become one; a lone one over a value whose channels are known becomes an
+ * Affine node, which the planner can fuse. In front of a padded Conv it must stay: the padding is zero after
+ * it, not before.
  */
 #include "nn/simplify.h"
 #include <math.h>
@@ -31,8 +32,8 @@ static float shift_at(const affine *f, int64_t c)
     return f->negative_b ? -v : v;
 }
 
-/* Constant of shape [], [1..], [C,1,1] or [1,C,1,1]: one value per channel of a rank-4 tensor (or [1,C]/[C] when
- * `matrix`). */
+/* Constant of shape [], [1..], [C,1,1] or [1,C,1,1]: one value per channel of a rank-4 tensor (or [1,C]/[C]
+ * when `matrix`). */
 static bool per_channel(const mien__value *v, bool matrix)
 {
     const int64_t n = mien__value_elems(v);
@@ -205,7 +206,8 @@ static bool unpadded(const mien__node *c)
 }
 
 /* Make two Affine nodes in a row, or a lone arithmetic node, one Affine node. */
-static mien_status make_affine(mien__simp *s, mien__node *n, const affine *f, const affine *before, int64_t channels)
+static mien_status make_affine(mien__simp *s, mien__node *n, const affine *f, const affine *before,
+                               int64_t channels)
 {
     float *a = NULL, *b = NULL;
     uint32_t a_index = 0, b_index = 0;
@@ -261,7 +263,8 @@ static mien_status visit(mien__simp *s, mien__node *n)
         return mien__simp_index(s);
     }
     mien__node *b = mien__simp_made_by(s, f.x, MIEN__OP_Affine);
-    if (b && s->uses[f.x] == 1 && as_affine(s, b, false, &before) && before.n_a == channels && fits(&before, channels)) {
+    if (b && s->uses[f.x] == 1 && as_affine(s, b, false, &before) && before.n_a == channels &&
+        fits(&before, channels)) {
         mien__simp_remove(s, b);
         st = make_affine(s, n, &f, &before, channels);
         return st ? st : mien__simp_index(s);

@@ -70,7 +70,8 @@ static mien_status match_gelu(mien__simp *s, const mien__node *erf)
     if (!last)
         return MIEN_OK;
     const uint32_t end = other(last, mul->outputs[0]);
-    if ((factor == x && mien__simp_is_number(s, end, 0.5)) || (mien__simp_is_number(s, factor, 0.5) && end == x))
+    if ((factor == x && mien__simp_is_number(s, end, 0.5)) ||
+        (mien__simp_is_number(s, factor, 0.5) && end == x))
         return become(s, last, MIEN__OP_Gelu, &x, 1);
     return MIEN_OK;
 }
@@ -129,7 +130,8 @@ static bool is_vector(const mien__simp *s, uint32_t v)
 static bool is_deviation(const mien__simp *s, uint32_t v, uint32_t *ret_d, double *ret_eps)
 {
     const mien__node *root = mien__simp_made_by(s, v, MIEN__OP_Sqrt);
-    const mien__node *add = root && s->uses[v] == 1 ? mien__simp_made_by(s, root->inputs[0], MIEN__OP_Add) : NULL;
+    const mien__node *add =
+        root && s->uses[v] == 1 ? mien__simp_made_by(s, root->inputs[0], MIEN__OP_Add) : NULL;
     int64_t n = 0;
     for (int i = 0; add && i < 2; i++) {
         const float *eps = mien__simp_const(s, add->inputs[1 - i], &n);
@@ -170,7 +172,8 @@ static mien_status match_layer_norm(mien__simp *s, mien__node *div)
         inputs[2] = other(add, mul->outputs[0]);
         last = add;
     }
-    const mien_status st = become(s, last, MIEN__OP_LayerNorm, inputs, inputs[2] == (uint32_t)MIEN__NO_VALUE ? 2 : 3);
+    const mien_status st =
+        become(s, last, MIEN__OP_LayerNorm, inputs, inputs[2] == (uint32_t)MIEN__NO_VALUE ? 2 : 3);
     if (st)
         return st;
     return mien__node_set_int(s->g, last, MIEN__ATTR_AXIS, -1) &&

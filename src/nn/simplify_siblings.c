@@ -1,9 +1,9 @@
 /* Merging the heads of detectors: convolutions of one tensor that differ only in their weights become one.
  *
  * Heads have few channels (1, 4, 10 ...), and a kernel computes whole blocks of them, so several heads in one
- * convolution cost what one did. Taken where every head ends in a Transpose (channels last), directly or through a
- * depthwise convolution of its own, which is merged likewise. A Split hands out the parts; the planner reads
- * them where they lie. Each output is the same sum as before.
+ * convolution cost what one did. Taken where every head ends in a Transpose (channels last), directly or
+ * through a depthwise convolution of its own, which is merged likewise. A Split hands out the parts; the
+ * planner reads them where they lie. Each output is the same sum as before.
  */
 #include "nn/simplify.h"
 #include <string.h>
@@ -63,7 +63,9 @@ static const mien__node *depthwise_behind(const mien__simp *s, uint32_t v, int64
     if (!d || d->inputs[0] != v || mien__node_int(d, MIEN__ATTR_GROUP, 1) != channels)
         return NULL;
     const mien__value *w = &s->g->values[d->inputs[1]];
-    return w->rank == 4 && w->dims[0] == channels && w->dims[1] == 1 && ends_in_transpose(s, d->outputs[0]) ? d : NULL;
+    return w->rank == 4 && w->dims[0] == channels && w->dims[1] == 1 && ends_in_transpose(s, d->outputs[0])
+               ? d
+               : NULL;
 }
 
 /* Collect the siblings of conv `first`. */
@@ -73,8 +75,8 @@ static bool collect(const mien__simp *s, uint32_t first, siblings *ret)
     *ret = (siblings){ 0 };
     for (uint32_t i = first; i < s->g->n_nodes && ret->n < MAX_SIBLINGS; i++) {
         const mien__node *b = &s->g->nodes[i];
-        if (b->op != MIEN__OP_Conv || b->inputs[0] != a->inputs[0] || mien__node_int(b, MIEN__ATTR_GROUP, 1) != 1 ||
-            !alike(s, a, b))
+        if (b->op != MIEN__OP_Conv || b->inputs[0] != a->inputs[0] ||
+            mien__node_int(b, MIEN__ATTR_GROUP, 1) != 1 || !alike(s, a, b))
             continue;
         const int64_t channels = s->g->values[b->inputs[1]].dims[0];
         const mien__node *d = depthwise_behind(s, b->outputs[0], channels);
@@ -93,8 +95,8 @@ static bool collect(const mien__simp *s, uint32_t first, siblings *ret)
 }
 
 /* One convolution with the weights of all; its output is a new value. */
-static mien_status merge(mien__simp *s, const uint32_t *nodes, const siblings *sib, uint32_t input, bool depthwise,
-                         uint32_t *ret_out)
+static mien_status merge(mien__simp *s, const uint32_t *nodes, const siblings *sib, uint32_t input,
+                         bool depthwise, uint32_t *ret_out)
 {
     const mien__node first = s->g->nodes[nodes[0]];
     const mien__value wv = s->g->values[first.inputs[1]];
@@ -157,8 +159,8 @@ mien_status mien__simp_merge_siblings(mien__simp *s)
     for (uint32_t i = 0; !st && i < n; i++) {
         siblings sib;
         const mien__node *a = &s->g->nodes[i];
-        if (a->op == MIEN__OP_Conv && s->uses[a->inputs[0]] > 1 && mien__node_int(a, MIEN__ATTR_GROUP, 1) == 1 &&
-            collect(s, i, &sib))
+        if (a->op == MIEN__OP_Conv && s->uses[a->inputs[0]] > 1 &&
+            mien__node_int(a, MIEN__ATTR_GROUP, 1) == 1 && collect(s, i, &sib))
             st = rewrite(s, &sib);
     }
     return st;

@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static mien_operating_point points[] = { { 1e-4, 0.5, 5e-5, 2e-4 }, { 1e-3, 0.4, 8e-4, 2e-3 }, { 1e-2, 0.3, 9e-3, 1.1e-2 } };
+static mien_operating_point points[] = { { 1e-4, 0.5, 5e-5, 2e-4 },
+                                         { 1e-3, 0.4, 8e-4, 2e-3 },
+                                         { 1e-2, 0.3, 9e-3, 1.1e-2 } };
 
 static mien_model_info full_info(void)
 {

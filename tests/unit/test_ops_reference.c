@@ -5,7 +5,8 @@
 #define N(...) ((int64_t)(sizeof(F(__VA_ARGS__)) / sizeof(float)))
 
 /* Run a one-input network on `x` by references and compare; every bound here is a few float roundings. */
-static void expect(net *t, const float *x, int rank, const int64_t *dims, const float *want, int64_t n, float bound)
+static void expect(net *t, const float *x, int rank, const int64_t *dims, const float *want, int64_t n,
+                   float bound)
 {
     mien_error err = MIEN_ERROR_INIT;
     mien_model *m = net_model(t, false);
@@ -24,7 +25,7 @@ static void expect(net *t, const float *x, int rank, const int64_t *dims, const 
     mien_model_free(m);
 }
 
-#define EXPECT(t, x, dims, bound, ...)                                                             \
+#define EXPECT(t, x, dims, bound, ...) \
     expect((t), (x), (int)(sizeof(dims) / sizeof(int64_t)), (dims), F(__VA_ARGS__), N(__VA_ARGS__), (bound))
 
 static uint32_t open_input(net *t, int rank)
@@ -99,8 +100,8 @@ static void dense_hand_values(void **state)
     net_output(&t, net_op2(&t, MIEN__OP_MatMul, x, net_const(&t, 2, DIMS(2, 2), F(1, 2, 3, 4))));
     EXPECT(&t, F(1, 1, 2, 0), batch, 0.0f, 4, 6, 2, 4);
     x = open_input(&t, 2);
-    net_output(&t, net_op(&t, MIEN__OP_Affine, x, net_const(&t, 1, DIMS(2), F(2, 3)), net_const(&t, 1, DIMS(2), F(0, 1)),
-                          NULL));
+    net_output(&t, net_op(&t, MIEN__OP_Affine, x, net_const(&t, 1, DIMS(2), F(2, 3)),
+                          net_const(&t, 1, DIMS(2), F(0, 1)), NULL));
     EXPECT(&t, F(1, 1, 2, 0), dims, 0.0f, 2, 4, 4, 1);
     x = open_input(&t, 2);
     net_output(&t, net_op2(&t, MIEN__OP_PRelu, x, net_const(&t, 1, DIMS(2), F(0.5f, 0.25f))));
@@ -171,8 +172,10 @@ static void reductions_and_norms_hand_values(void **state)
     static const struct {
         mien__op op;
         float want[2];
-    } rows[] = { { MIEN__OP_ReduceMean, { 3.5f, 0 } }, { MIEN__OP_ReduceSum, { 7, 0 } },
-                 { MIEN__OP_ReduceMax, { 4, 1 } }, { MIEN__OP_ReduceL2, { 5, 1.41421356f } } };
+    } rows[] = { { MIEN__OP_ReduceMean, { 3.5f, 0 } },
+                 { MIEN__OP_ReduceSum, { 7, 0 } },
+                 { MIEN__OP_ReduceMax, { 4, 1 } },
+                 { MIEN__OP_ReduceL2, { 5, 1.41421356f } } };
     for (size_t i = 0; i < MIEN_COUNTOF(rows); i++) {
         uint32_t y = open_input(&t, 2);
         y = net_op(&t, rows[i].op, y, MIEN__NO_VALUE, MIEN__NO_VALUE, &n);
@@ -187,12 +190,12 @@ static void reductions_and_norms_hand_values(void **state)
     net_output(&t, net_op1(&t, MIEN__OP_L2Normalize, y));
     EXPECT(&t, x, dims, 1e-6f, 0.6f, 0.8f, -0.70710678f, 0.70710678f);
     y = open_input(&t, 2);
-    net_output(&t, net_op(&t, MIEN__OP_LayerNorm, y, net_const(&t, 1, DIMS(2), F(2, 1)), net_const(&t, 1, DIMS(2), F(0, 5)),
-                          NULL));
+    net_output(&t, net_op(&t, MIEN__OP_LayerNorm, y, net_const(&t, 1, DIMS(2), F(2, 1)),
+                          net_const(&t, 1, DIMS(2), F(0, 5)), NULL));
     EXPECT(&t, x, dims, 1e-4f, -2, 6, -2, 6);
     y = open_input(&t, 4);
-    net_output(&t, net_op(&t, MIEN__OP_InstanceNorm, y, net_const(&t, 1, DIMS(1), F(1)), net_const(&t, 1, DIMS(1), F(1)),
-                          NULL));
+    net_output(&t, net_op(&t, MIEN__OP_InstanceNorm, y, net_const(&t, 1, DIMS(1), F(1)),
+                          net_const(&t, 1, DIMS(1), F(1)), NULL));
     EXPECT(&t, F(1, 1, 3, 3), image, 1e-4f, 0, 0, 2, 2);
 }
 
@@ -259,7 +262,8 @@ static void simplify_spelt_out_functions_are_recognised(void **state)
     net t;
     (void)state;
     const uint32_t x = open_input(&t, 2);
-    uint32_t e = net_op1(&t, MIEN__OP_Erf, net_op2(&t, MIEN__OP_Div, x, net_const(&t, 0, NULL, F(1.41421356f))));
+    uint32_t e =
+        net_op1(&t, MIEN__OP_Erf, net_op2(&t, MIEN__OP_Div, x, net_const(&t, 0, NULL, F(1.41421356f))));
     e = net_op2(&t, MIEN__OP_Mul, x, net_op2(&t, MIEN__OP_Add, e, net_const(&t, 0, NULL, F(1))));
     e = net_op2(&t, MIEN__OP_Mul, e, net_const(&t, 0, NULL, F(0.5f)));
     net_output(&t, net_op1(&t, MIEN__OP_Identity, net_op1(&t, MIEN__OP_Identity, e)));

@@ -1,4 +1,5 @@
-/* Every allocation of loading, planning, running and saving fails once: an error, no leak, and the next try works. */
+/* Every allocation of loading, planning, running and saving fails once: an error, no leak, and the next try
+ * works. */
 #include "../nn_fixtures.h"
 #include "nn/mien_file.h"
 
@@ -31,15 +32,17 @@ static mien_model *make_model(void)
     mien__node *n = NULL;
     net_open(&t);
     uint32_t x = net_conv(&t, NET_INPUT(&t, 1, 3, 16, 16), 3, 16, 3, 1, 1, 1);
-    x = net_op(&t, MIEN__OP_Affine, net_op1(&t, MIEN__OP_Relu, x), NET_WEIGHTS(&t, 16), NET_WEIGHTS(&t, 16), NULL);
+    x = net_op(&t, MIEN__OP_Affine, net_op1(&t, MIEN__OP_Relu, x), NET_WEIGHTS(&t, 16), NET_WEIGHTS(&t, 16),
+               NULL);
     x = net_op2(&t, MIEN__OP_PRelu, net_conv(&t, x, 16, 20, 3, 2, 1, 1), NET_WEIGHTS(&t, 20));
     for (int i = 0; i < 2; i++) {
-        const uint32_t y = net_op(&t, MIEN__OP_Transpose, net_conv(&t, x, 20, 3 + i, 1, 1, 0, 1), MIEN__NO_VALUE,
-                                  MIEN__NO_VALUE, &n);
+        const uint32_t y = net_op(&t, MIEN__OP_Transpose, net_conv(&t, x, 20, 3 + i, 1, 1, 0, 1),
+                                  MIEN__NO_VALUE, MIEN__NO_VALUE, &n);
         assert_true(mien__node_set_ints(t.g, n, MIEN__ATTR_PERM, DIMS(0, 2, 3, 1), 4));
         net_output(&t, y);
     }
-    net_output(&t, net_op2(&t, MIEN__OP_MatMul, net_op1(&t, MIEN__OP_Flatten, net_op1(&t, MIEN__OP_GlobalAvgPool, x)),
+    net_output(&t, net_op2(&t, MIEN__OP_MatMul,
+                           net_op1(&t, MIEN__OP_Flatten, net_op1(&t, MIEN__OP_GlobalAvgPool, x)),
                            NET_WEIGHTS(&t, 20, 7)));
     return net_model(&t, true);
 }
@@ -55,7 +58,8 @@ static mien_status walk(const mien__buf *file, double *ret_sum)
     const mien_tensor_view shape = net_shape(4, DIMS(1, 3, 16, 16));
     mien__buf_init(&out, 1 << 24);
     mien_status st = mien_model_load_memory(file->data, file->size, &m, NULL);
-    if (st || (st = mien_session_new(m, NULL, &s, NULL)) || (st = mien_session_prepare(s, 1, &shape, &in, NULL)))
+    if (st || (st = mien_session_new(m, NULL, &s, NULL)) ||
+        (st = mien_session_prepare(s, 1, &shape, &in, NULL)))
         goto done;
     net_fill(in, 3 * 16 * 16, 9);
     if ((st = mien_session_run(s, NULL)) || (st = mien_session_output(s, 2, &v, NULL)) ||
@@ -115,7 +119,8 @@ static void simplify_each_failing_allocation_is_survived(void **state)
         net_open(&t);
         uint32_t x = net_conv(&t, NET_INPUT(&t, 1, 3, 8, 8), 3, 8, 3, 1, 1, 1);
         x = net_op(&t, MIEN__OP_Affine, x, NET_WEIGHTS(&t, 8), NET_WEIGHTS(&t, 8), NULL);
-        net_output(&t, net_op1(&t, MIEN__OP_Identity, net_op2(&t, MIEN__OP_Mul, x, net_const(&t, 0, NULL, (float[]){ 3 }))));
+        net_output(&t, net_op1(&t, MIEN__OP_Identity,
+                               net_op2(&t, MIEN__OP_Mul, x, net_const(&t, 0, NULL, (float[]){ 3 }))));
         assert_true(mien__graph_set_io(t.g, t.inputs, t.n_in, t.outputs, t.n_out));
         heap.left = n;
         st = mien__graph_check(t.g, NULL);

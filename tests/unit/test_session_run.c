@@ -3,8 +3,9 @@
  */
 #include "../nn_fixtures.h"
 
-/* A network with what the planner fuses: first layer, BN in front of a padded convolution, PRelu, residual, depthwise,
- * squeeze-excite, pooling, concatenation of odd and whole blocks, upsampling, heads with channels last, FC. */
+/* A network with what the planner fuses: first layer, BN in front of a padded convolution, PRelu, residual,
+ * depthwise, squeeze-excite, pooling, concatenation of odd and whole blocks, upsampling, heads with channels
+ * last, FC. */
 static mien_model *make_everything(bool simplify)
 {
     net t;
@@ -14,10 +15,13 @@ static mien_model *make_everything(bool simplify)
     x = net_op2(&t, MIEN__OP_PRelu, x, NET_WEIGHTS(&t, 16));
     uint32_t y = net_op(&t, MIEN__OP_Affine, x, NET_WEIGHTS(&t, 16), NET_WEIGHTS(&t, 16), NULL);
     y = net_op2(&t, MIEN__OP_PRelu, net_conv(&t, y, 16, 16, 3, 1, 1, 1), NET_WEIGHTS(&t, 16));
-    y = net_op(&t, MIEN__OP_Affine, net_conv(&t, y, 16, 16, 3, 1, 1, 1), NET_WEIGHTS(&t, 16), NET_WEIGHTS(&t, 16), NULL);
+    y = net_op(&t, MIEN__OP_Affine, net_conv(&t, y, 16, 16, 3, 1, 1, 1), NET_WEIGHTS(&t, 16),
+               NET_WEIGHTS(&t, 16), NULL);
     x = net_op1(&t, MIEN__OP_Relu, net_op2(&t, MIEN__OP_Add, y, x));
-    y = net_op1(&t, MIEN__OP_HardSwish, net_conv(&t, net_conv(&t, x, 16, 24, 1, 1, 0, 1), 24, 24, 5, 1, 2, 24));
-    uint32_t gate = net_op1(&t, MIEN__OP_Relu, net_conv(&t, net_op1(&t, MIEN__OP_GlobalAvgPool, y), 24, 8, 1, 1, 0, 1));
+    y = net_op1(&t, MIEN__OP_HardSwish,
+                net_conv(&t, net_conv(&t, x, 16, 24, 1, 1, 0, 1), 24, 24, 5, 1, 2, 24));
+    uint32_t gate =
+        net_op1(&t, MIEN__OP_Relu, net_conv(&t, net_op1(&t, MIEN__OP_GlobalAvgPool, y), 24, 8, 1, 1, 0, 1));
     gate = net_op1(&t, MIEN__OP_Sigmoid, net_conv(&t, gate, 8, 24, 1, 1, 0, 1));
     y = net_op2(&t, MIEN__OP_Mul, y, gate);
     uint32_t both = net_op(&t, MIEN__OP_Concat, x, y, MIEN__NO_VALUE, &n);
@@ -40,7 +44,8 @@ static mien_model *make_everything(bool simplify)
         net_output(&t, i ? head : net_op1(&t, MIEN__OP_Sigmoid, head));
     }
     uint32_t fc = net_op1(&t, MIEN__OP_Flatten, net_op1(&t, MIEN__OP_GlobalAvgPool, small));
-    fc = net_op1(&t, MIEN__OP_Relu, net_op(&t, MIEN__OP_Gemm, fc, NET_WEIGHTS(&t, 21, 40), NET_WEIGHTS(&t, 21), NULL));
+    fc = net_op1(&t, MIEN__OP_Relu,
+                 net_op(&t, MIEN__OP_Gemm, fc, NET_WEIGHTS(&t, 21, 40), NET_WEIGHTS(&t, 21), NULL));
     net_output(&t, net_op2(&t, MIEN__OP_MatMul, fc, NET_WEIGHTS(&t, 21, 13)));
     return net_model(&t, simplify);
 }
@@ -67,9 +72,9 @@ static double worst_difference(const mien__plan *a, const mien__plan *b)
     return worst;
 }
 
-/* Every level against the reference of the graph as it was before simplifying. Values are of order 1, sums of at
- * most 360 terms over 12 layers; Winograd's transforms cost some 10 eps each: 2e-4 leaves room for all of it and
- * none for a wrong weight. */
+/* Every level against the reference of the graph as it was before simplifying. Values are of order 1, sums of
+ * at most 360 terms over 12 layers; Winograd's transforms cost some 10 eps each: 2e-4 leaves room for all of
+ * it and none for a wrong weight. */
 static void plan_fused_every_level_matches_reference(void **state)
 {
     static const int64_t sizes[][2] = { { 32, 32 }, { 36, 52 }, { 64, 28 } };
@@ -104,7 +109,8 @@ typedef struct outputs {
 } outputs;
 
 /* Run through the public interface; outputs one after the other, each picture of a batch by itself. */
-static outputs run_session(const mien_model *m, unsigned threads, int64_t batch, uint64_t first_seed, int64_t picture)
+static outputs run_session(const mien_model *m, unsigned threads, int64_t batch, uint64_t first_seed,
+                           int64_t picture)
 {
     mien_session_opts opts = MIEN_SESSION_OPTS_INIT;
     mien_session *s = NULL;
@@ -140,8 +146,8 @@ static void session_threads_and_batch_give_same_bytes(void **state)
         int64_t batch, picture;
     } cases[] = { { 1, 1, 0 }, { 2, 1, 0 }, { 7, 1, 0 }, { 1, 3, 1 }, { 2, 4, 2 } };
     for (size_t i = 0; i < MIEN_COUNTOF(cases); i++) {
-        const outputs got = run_session(m, cases[i].threads, cases[i].batch,
-                                        101 - (uint64_t)cases[i].picture, cases[i].picture);
+        const outputs got = run_session(m, cases[i].threads, cases[i].batch, 101 - (uint64_t)cases[i].picture,
+                                        cases[i].picture);
         assert_int_equal(got.n, want.n);
         assert_memory_equal(got.bytes, want.bytes, want.n);
         free(got.bytes);

@@ -7,8 +7,8 @@
 
 enum { WINDOW_MAX = 1 << 16 }; /* kernel, stride, padding, dilation: generous, keeps sums far from overflow */
 
-mien_status mien__op_fail_at(mien_error *err, mien_status status, const mien__node *node,
-                             const char *file, int line, const char *fmt, ...)
+mien_status mien__op_fail_at(mien_error *err, mien_status status, const mien__node *node, const char *file,
+                             int line, const char *fmt, ...)
 {
     char text[MIEN_ERROR_MESSAGE_BYTES];
     va_list ap;
@@ -19,8 +19,8 @@ mien_status mien__op_fail_at(mien_error *err, mien_status status, const mien__no
                          mien__op_name(node->op), text);
 }
 
-mien_status mien__op_need_f32(const mien__node *node, const mien__tensor *const *in, uint32_t i,
-                              int min_rank, int max_rank, mien_error *err)
+mien_status mien__op_need_f32(const mien__node *node, const mien__tensor *const *in, uint32_t i, int min_rank,
+                              int max_rank, mien_error *err)
 {
     const mien__tensor *t = in[i];
     if (t->dtype != MIEN__F32)

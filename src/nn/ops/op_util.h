@@ -5,14 +5,14 @@
 #include "nn/ops.h"
 
 /* Fail with "node 'name' (Op): ..." in front of the message. */
-#define mien__op_fail(err, status, node, ...)                                                      \
+#define mien__op_fail(err, status, node, ...) \
     mien__op_fail_at((err), (status), (node), __FILE__, __LINE__, __VA_ARGS__)
-mien_status mien__op_fail_at(mien_error *err, mien_status status, const mien__node *node,
-                             const char *file, int line, const char *fmt, ...) MIEN_PRINTF(6, 7);
+mien_status mien__op_fail_at(mien_error *err, mien_status status, const mien__node *node, const char *file,
+                             int line, const char *fmt, ...) MIEN_PRINTF(6, 7);
 
 /* Input `i` must be float32 with rank in [min_rank, max_rank]. */
-mien_status mien__op_need_f32(const mien__node *node, const mien__tensor *const *in, uint32_t i,
-                              int min_rank, int max_rank, mien_error *err);
+mien_status mien__op_need_f32(const mien__node *node, const mien__tensor *const *in, uint32_t i, int min_rank,
+                              int max_rank, mien_error *err);
 /* Input `i` must be an int64 vector (or scalar) whose values are known now. */
 mien_status mien__op_need_known_i64(const mien__node *node, const mien__tensor *const *in, uint32_t i,
                                     mien_error *err);

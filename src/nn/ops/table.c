@@ -3,8 +3,10 @@
 
 enum { MANY = MIEN__MAX_NODE_EDGES };
 
-#define ROW(op, folder, min_in, max_in, max_out)                                                   \
-    { MIEN__OP_##op, min_in, max_in, 1, max_out, mien__##folder##_infer, mien__##folder##_forward }
+#define ROW(op, folder, min_in, max_in, max_out)                                                    \
+    {                                                                                               \
+        MIEN__OP_##op, min_in, max_in, 1, max_out, mien__##folder##_infer, mien__##folder##_forward \
+    }
 #define UNARY(op) ROW(op, unary, 1, 1, 1)
 #define BINARY(op) ROW(op, binary, 2, 2, 1)
 

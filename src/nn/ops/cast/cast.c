@@ -1,4 +1,5 @@
-/* Cast to TO (1 float32, 2 int64). float -> int64 truncates, NaN gives 0, values out of range the nearest end. */
+/* Cast to TO (1 float32, 2 int64). float -> int64 truncates, NaN gives 0, values out of range the nearest
+ * end. */
 #include "nn/ops/op_table.h"
 #include "nn/ops/op_util.h"
 #include <string.h>

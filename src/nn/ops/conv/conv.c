@@ -85,7 +85,7 @@ void mien__conv_forward(const mien__node *node, const mien__tensor *const *in, m
             for (int64_t i = 0; i < yd[2] * yd[3]; i++)
                 dst[i] = bias ? bias[o] : 0.0f;
             for (int64_t i = 0; i < wd[1]; i++)
-                add_channel(&win, src + i * xd[2] * xd[3], xd[2], xd[3],
-                            w + (o * wd[1] + i) * wd[2] * wd[3], dst, yd[2], yd[3]);
+                add_channel(&win, src + i * xd[2] * xd[3], xd[2], xd[3], w + (o * wd[1] + i) * wd[2] * wd[3],
+                            dst, yd[2], yd[3]);
         }
 }

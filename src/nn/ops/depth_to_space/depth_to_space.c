@@ -1,5 +1,5 @@
-/* DepthToSpace: x[n][c b b][h][w] -> y[n][c][h b][w b] with b = BLOCK. MODE 0 (DCR): channel = (by b + bx) c + k;
- * MODE 1 (CRD): channel = k b b + by b + bx.
+/* DepthToSpace: x[n][c b b][h][w] -> y[n][c][h b][w b] with b = BLOCK. MODE 0 (DCR): channel = (by b + bx) c
+ * + k; MODE 1 (CRD): channel = k b b + by b + bx.
  */
 #include "nn/ops/op_table.h"
 #include "nn/ops/op_util.h"

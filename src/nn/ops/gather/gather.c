@@ -1,6 +1,6 @@
 /* Gather(x, indices): takes slices of x along AXIS (default 0); the output's shape is x's with that axis
- * replaced by the shape of `indices` (int64, negative ones count from the end). Indices known at plan time are
- * checked; others are clamped to the axis, so that no content can reach outside.
+ * replaced by the shape of `indices` (int64, negative ones count from the end). Indices known at plan time
+ * are checked; others are clamped to the axis, so that no content can reach outside.
  */
 #include "nn/ops/op_table.h"
 #include "nn/ops/op_util.h"

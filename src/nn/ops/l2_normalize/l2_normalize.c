@@ -13,8 +13,8 @@ static mien_status axes_of(const mien__node *node, int rank, unsigned *ret, mien
     return st;
 }
 
-mien_status mien__l2_normalize_infer(const mien__node *node, const mien__tensor *const *in,
-                                     mien__tensor *out, mien_error *err)
+mien_status mien__l2_normalize_infer(const mien__node *node, const mien__tensor *const *in, mien__tensor *out,
+                                     mien_error *err)
 {
     unsigned mask = 0;
     mien_status st = MIEN_OK;

@@ -1,7 +1,8 @@
 /* LayerNorm over the axes from AXIS (default -1) to the last (Ba 2016, eq. 4):
  * y = scale (x - mean) / sqrt(var + EPSILON) + shift, var without Bessel's correction, EPSILON 1e-5.
  *
- * scale and the optional shift hold one value per normalised element. Mean and variance in double, two passes.
+ * scale and the optional shift hold one value per normalised element. Mean and variance in double, two
+ * passes.
  */
 #include "nn/ops/op_table.h"
 #include "nn/ops/op_util.h"

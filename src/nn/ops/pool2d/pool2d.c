@@ -73,8 +73,8 @@ void mien__pool2d_forward(const mien__node *node, const mien__tensor *const *in,
     }
 }
 
-mien_status mien__global_pool_infer(const mien__node *node, const mien__tensor *const *in,
-                                    mien__tensor *out, mien_error *err)
+mien_status mien__global_pool_infer(const mien__node *node, const mien__tensor *const *in, mien__tensor *out,
+                                    mien_error *err)
 {
     int64_t dims[MIEN_MAX_RANK] = { 0 };
     const mien_status st = mien__op_need_f32(node, in, 0, 3, MIEN_MAX_RANK, err);

@@ -40,7 +40,8 @@ static double fold(mien__op op, double acc, float x)
 void mien__reduce_forward(const mien__node *node, const mien__tensor *const *in, mien__tensor *out)
 {
     const mien__tensor *t = in[0];
-    int64_t strides[MIEN_MAX_RANK], kd[MIEN_MAX_RANK], ks[MIEN_MAX_RANK], rd[MIEN_MAX_RANK], rs[MIEN_MAX_RANK];
+    int64_t strides[MIEN_MAX_RANK], kd[MIEN_MAX_RANK], ks[MIEN_MAX_RANK], rd[MIEN_MAX_RANK],
+        rs[MIEN_MAX_RANK];
     int nk = 0, nr = 0;
     unsigned mask = 0;
     if (mien__op_axes_mask(node, t->rank, true, &mask, NULL))

@@ -18,7 +18,8 @@ static mien_status reshape_dims(const mien__node *node, const mien__tensor *cons
     int64_t known = 1;
     int free_axis = -1;
     if (rank > MIEN_MAX_RANK)
-        return mien__op_fail(err, MIEN_E_LIMIT, node, "rank %lld is above %d", (long long)rank, MIEN_MAX_RANK);
+        return mien__op_fail(err, MIEN_E_LIMIT, node, "rank %lld is above %d", (long long)rank,
+                             MIEN_MAX_RANK);
     for (int i = 0; i < rank; i++) {
         ret[i] = ((const int64_t *)shape->data)[i];
         if (ret[i] == 0 && i < t->rank)
@@ -74,14 +75,15 @@ static mien_status squeeze_dims(const mien__node *node, const mien__tensor *t, i
     return MIEN_OK;
 }
 
-static mien_status unsqueeze_dims(const mien__node *node, const mien__tensor *t, int *ret_rank,
-                                  int64_t *ret, mien_error *err)
+static mien_status unsqueeze_dims(const mien__node *node, const mien__tensor *t, int *ret_rank, int64_t *ret,
+                                  mien_error *err)
 {
     const mien__attr *axes = mien__node_attr(node, MIEN__ATTR_AXES);
     const int64_t rank = t->rank + (axes ? (int64_t)axes->n : 0);
     unsigned mask = 0;
     if (rank > MIEN_MAX_RANK)
-        return mien__op_fail(err, MIEN_E_LIMIT, node, "rank %lld is above %d", (long long)rank, MIEN_MAX_RANK);
+        return mien__op_fail(err, MIEN_E_LIMIT, node, "rank %lld is above %d", (long long)rank,
+                             MIEN_MAX_RANK);
     const mien_status st = mien__op_axes_mask(node, (int)rank, false, &mask, err);
     if (st)
         return st;

@@ -1,5 +1,5 @@
-/* Resize of x[n][c][h][w] in height and width (ONNX Resize-11). Input 1 holds 4 scales (float), or with SIZES=1
- * the 4 output sizes (int64); known at plan time.
+/* Resize of x[n][c][h][w] in height and width (ONNX Resize-11). Input 1 holds 4 scales (float), or with
+ * SIZES=1 the 4 output sizes (int64); known at plan time.
  *
  * MODE 0 nearest (ROUND), 1 linear with clamped edges; COORD names how an output coordinate maps back:
  * half_pixel (o + .5) / s - .5; asymmetric o / s; align_corners o (in - 1) / (out - 1); pytorch_half_pixel as

@@ -63,8 +63,8 @@ mien_status mien__range_infer(const mien__node *node, const mien__tensor *const 
     const double start = number_at(in[0]), limit = number_at(in[1]), delta = number_at(in[2]);
     const double n = ceil((limit - start) / delta);
     if (!(fabs(delta) > 0.0) || !(n <= (double)MIEN__MAX_TENSOR_ELEMS))
-        return mien__op_fail(err, MIEN_E_MODEL_SHAPE, node, "range from %g to %g in steps of %g", start, limit,
-                             delta);
+        return mien__op_fail(err, MIEN_E_MODEL_SHAPE, node, "range from %g to %g in steps of %g", start,
+                             limit, delta);
     return mien__op_set_shape(node, out, in[0]->dtype, 1, (const int64_t[]){ n > 0 ? (int64_t)n : 0 }, err);
 }
 
@@ -73,8 +73,8 @@ void mien__range_forward(const mien__node *node, const mien__tensor *const *in, 
     (void)node;
     for (int64_t i = 0; i < out->dims[0]; i++)
         if (out->dtype == MIEN__I64)
-            ((int64_t *)out->data)[i] = (int64_t)(*(const uint64_t *)in[0]->data +
-                                                  (uint64_t)i * *(const uint64_t *)in[2]->data);
+            ((int64_t *)out->data)[i] =
+                (int64_t)(*(const uint64_t *)in[0]->data + (uint64_t)i * *(const uint64_t *)in[2]->data);
         else
             ((float *)out->data)[i] = *(const float *)in[0]->data + (float)i * *(const float *)in[2]->data;
 }

@@ -68,7 +68,8 @@ mien_status mien__slice_infer(const mien__node *node, const mien__tensor *const 
         if ((st = mien__op_need_known_i64(node, in, i, err)))
             return st;
         if (mien__tensor_elems(in[i]) != mien__tensor_elems(in[1]))
-            return mien__op_fail(err, MIEN_E_MODEL_SHAPE, node, "starts, ends, axes and steps differ in length");
+            return mien__op_fail(err, MIEN_E_MODEL_SHAPE, node,
+                                 "starts, ends, axes and steps differ in length");
     }
     if ((st = ranges_of(node, in, r, err)))
         return st;
