@@ -226,7 +226,7 @@ static void paste(mien_image *page, const mien_image *part, int x, int y)
 static float fitting_text_px(int width, const char *text)
 {
     const float px = (float)width / (0.62f * (float)(strlen(text) + 2));
-    return px > 30.0f ? 30.0f : px < 9.0f ? 9.0f : px;
+    return px > 20.0f ? 20.0f : px < 9.0f ? 9.0f : px;
 }
 
 static void write_strip(mien_image *page, const compare_result *r)
@@ -245,8 +245,8 @@ static void write_strip(mien_image *page, const compare_result *r)
     const float y = (float)(v.height - STRIP_PX);
     mien_status st = mien_image_draw_text(page, 8, y + 34, 24, color, text, NULL);
     if (detail && st == MIEN_OK)
-        st = mien_image_draw_text(page, 8, (float)v.height - 6, fitting_text_px(v.width, detail) * 0.8f,
-                                  0xffffff, detail, NULL);
+        st = mien_image_draw_text(page, 8, (float)v.height - 6, fitting_text_px(v.width, detail), 0xffffff,
+                                  detail, NULL);
     if (st != MIEN_OK)
         cli_say("no text in the picture: %s", mien_status_text(st));
 }

@@ -301,12 +301,3 @@ void cli_draw_face(mien_image *image, const mien_face *face, mien_color color, c
     if (text && mien_image_draw_text(image, face->x0, face->y0 - line, height, color, text, NULL) != MIEN_OK)
         return;
 }
-
-void cli_draw_caption(mien_image *image, mien_color color, const char *text)
-{
-    const mien_image_view v = mien_image_view_of(image);
-    const float height = text_px(image);
-    if (mien_image_draw_text(image, height / 2, (float)v.height - height / 2, height, color, text, NULL) !=
-        MIEN_OK)
-        return;
-}

@@ -53,7 +53,5 @@ void cli_sort_by_size(mien_face *faces, size_t n);
 
 /* Draw box, landmarks and a text on a face; sizes follow the picture's. */
 void cli_draw_face(mien_image *image, const mien_face *face, mien_color color, const char *text);
-/* Line of text at the bottom of the picture. */
-void cli_draw_caption(mien_image *image, mien_color color, const char *text);
 
 #endif
