@@ -1,9 +1,9 @@
 # Comparison with ONNX Runtime on networks of known architecture with random weights. Needs a Python with onnx,
-# onnxruntime and numpy: MIEN_PYTHON, or build/venv, or the system's; skipped where it lacks them.
+# onnxruntime and numpy: MIEN_PYTHON, or build/venv, or build/bench-venv, or the system's; skipped where it lacks them.
 set(MIEN_PYTHON "$ENV{MIEN_PYTHON}" CACHE STRING "Python with onnx and onnxruntime, for the parity tests")
 set(parity_python ${MIEN_PYTHON})
 if(NOT parity_python)
-  find_program(parity_found NAMES python3 PATHS ${CMAKE_SOURCE_DIR}/build/venv/bin NO_DEFAULT_PATH)
+  find_program(parity_found NAMES python3 PATHS ${CMAKE_SOURCE_DIR}/build/venv/bin ${CMAKE_SOURCE_DIR}/build/bench-venv/bin NO_DEFAULT_PATH)
   find_program(parity_found NAMES python3)
   set(parity_python ${parity_found})
 endif()
