@@ -1,6 +1,6 @@
-/* Preloaded into a peer: makes the CPU look as if it had no AVX-512, so that AVX2 code can be compared with AVX2 code
- * on a machine that has more. Linux x86-64 with CPUID faulting (arch_prctl ARCH_SET_CPUID): the instruction traps, the
- * handler runs it and clears the AVX-512 and AMX bits.
+/* Preloaded into a peer: makes the CPU look as if it had no AVX-512, so that AVX2 code can be compared with
+ * AVX2 code on a machine that has more. Linux x86-64 with CPUID faulting (arch_prctl ARCH_SET_CPUID): the
+ * instruction traps, the handler runs it and clears the AVX-512 and AMX bits.
  *
  *   cc -shared -fPIC -O2 -o libcpumask.so bench/cpumask.c && LD_PRELOAD=./libcpumask.so PROGRAM
  */

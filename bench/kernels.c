@@ -1,5 +1,6 @@
-/* Times single layers: the convolutions and matrix products of the networks the project is built for, one shape a line,
- * in ms and GFLOP/s (counted as direct convolution) against the machine's own peak of fused multiply-adds.
+/* Times single layers: the convolutions and matrix products of the networks the project is built for, one
+ * shape a line, in ms and GFLOP/s (counted as direct convolution) against the machine's own peak of fused
+ * multiply-adds.
  *
  * usage: kernels [level] [threads] [only]   level = avx512, avx2, sse2, neon; only = part of a shape's name
  */
@@ -12,7 +13,7 @@ typedef struct shape {
     const char *name;
     int times, ic, hw, oc, k, s, groups; /* times: in the network */
     bool plain, pre, res;
-    int w;                               /* width where it is not hw */
+    int w; /* width where it is not hw */
 } shape;
 
 static const shape shapes[] = {
@@ -79,13 +80,30 @@ static int by_value(const void *a, const void *b)
 
 enum { ROUNDS = 15, STREAM_BYTES = 96 << 20 };
 
-/* median ms; between runs the caches are left as a network leaves them: weights are cold when `times` is large */
-static double time_shape(const mien__kernels *k, const shape *s, unsigned threads, mien__pool *pool, const char **kernel)
+/* median ms; between runs the caches are left as a network leaves them: weights are cold when `times` is
+ * large */
+static double time_shape(const mien__kernels *k, const shape *s, unsigned threads, mien__pool *pool,
+                         const char **kernel)
 {
     const int w = s->w ? s->w : s->hw, pad = s->k == 7 || s->k == 1 ? 0 : s->k / 2;
-    mien__conv c = { .n = 1, .ic = s->ic, .ih = s->hw, .iw = w, .oc = s->oc, .kh = s->k, .kw = s->k, .sh = s->s,
-                     .sw = s->s, .dh = 1, .dw = 1, .pt = pad, .pl = pad, .pb = pad, .pr = pad, .groups = s->groups,
-                     .src_plain = s->plain, .pre_affine = s->pre };
+    mien__conv c = { .n = 1,
+                     .ic = s->ic,
+                     .ih = s->hw,
+                     .iw = w,
+                     .oc = s->oc,
+                     .kh = s->k,
+                     .kw = s->k,
+                     .sh = s->s,
+                     .sw = s->s,
+                     .dh = 1,
+                     .dw = 1,
+                     .pt = pad,
+                     .pl = pad,
+                     .pb = pad,
+                     .pr = pad,
+                     .groups = s->groups,
+                     .src_plain = s->plain,
+                     .pre_affine = s->pre };
     c.oh = (s->hw + 2 * pad - s->k) / s->s + 1, c.ow = (w + 2 * pad - s->k) / s->s + 1;
     c.post.act = s->res ? MIEN__ACT_NONE : MIEN__ACT_PRELU, c.post.residual = s->res;
     mien__conv_plan p;
@@ -144,7 +162,9 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         mien__cpu_level level;
-    } levels[] = { { "avx512", MIEN__CPU_AVX512 }, { "avx2", MIEN__CPU_AVX2 }, { "sse2", MIEN__CPU_SSE2 },
+    } levels[] = { { "avx512", MIEN__CPU_AVX512 },
+                   { "avx2", MIEN__CPU_AVX2 },
+                   { "sse2", MIEN__CPU_SSE2 },
                    { "neon", MIEN__CPU_NEON } };
     const mien__kernels *k = mien__kernels_get();
     for (size_t i = 0; argc > 1 && i < MIEN_COUNTOF(levels); i++)

@@ -1,9 +1,10 @@
 /* Runs the convolutions of a network as oneDNN primitives, for comparison.
  *
- * Input: a file of lines `ic ih iw oc oh ow kh kw sh sw pt pl pb pr groups act residual` (bench/nets.py). Every
- * layer is a convolution primitive with its activation and residual sum as post-ops, formats left to the library
- * (`any`), weights re-ordered once. Only the convolutions run: no pooling, no resizing, no re-ordering between
- * layers, so the figure favours oneDNN. A PReLU is run as a leaky ReLU for the same reason.
+ * Input: a file of lines `ic ih iw oc oh ow kh kw sh sw pt pl pb pr groups act residual` (bench/nets.py).
+ * Every layer is a convolution primitive with its activation and residual sum as post-ops, formats left to
+ * the library
+ * (`any`), weights re-ordered once. Only the convolutions run: no pooling, no resizing, no re-ordering
+ * between layers, so the figure favours oneDNN. A PReLU is run as a leaky ReLU for the same reason.
  *
  * Speaks lines: prints "ready VERSION LAYERS", then for each line read from stdin runs the network once and
  * prints the milliseconds.
@@ -66,26 +67,27 @@ static dnnl_primitive_attr_t post_ops(int act, int residual)
 static void make_layer(const int *f, layer *l)
 {
     const int g = f[14];
-    const dnnl_dims_t src = {1, f[0], f[1], f[2]}, dst = {1, f[3], f[4], f[5]}, bias = {f[3]};
-    const dnnl_dims_t w4 = {f[3], f[0], f[6], f[7]}, w5 = {g, f[3] / g, f[0] / g, f[6], f[7]};
-    const dnnl_dims_t strides = {f[8], f[9]}, pad_l = {f[10], f[11]}, pad_r = {f[12], f[13]};
+    const dnnl_dims_t src = { 1, f[0], f[1], f[2] }, dst = { 1, f[3], f[4], f[5] }, bias = { f[3] };
+    const dnnl_dims_t w4 = { f[3], f[0], f[6], f[7] }, w5 = { g, f[3] / g, f[0] / g, f[6], f[7] };
+    const dnnl_dims_t strides = { f[8], f[9] }, pad_l = { f[10], f[11] }, pad_r = { f[12], f[13] };
     dnnl_memory_desc_t sd, dd, wd, bd;
     check(dnnl_memory_desc_init_by_tag(&sd, 4, src, dnnl_f32, dnnl_format_tag_any), "src");
     check(dnnl_memory_desc_init_by_tag(&dd, 4, dst, dnnl_f32, dnnl_format_tag_any), "dst");
     check(dnnl_memory_desc_init_by_tag(&bd, 1, bias, dnnl_f32, dnnl_a), "bias");
-    check(dnnl_memory_desc_init_by_tag(&wd, g > 1 ? 5 : 4, g > 1 ? w5 : w4, dnnl_f32, dnnl_format_tag_any), "weights");
+    check(dnnl_memory_desc_init_by_tag(&wd, g > 1 ? 5 : 4, g > 1 ? w5 : w4, dnnl_f32, dnnl_format_tag_any),
+          "weights");
     dnnl_convolution_desc_t cd;
-    check(dnnl_convolution_forward_desc_init(&cd, dnnl_forward_inference, dnnl_convolution_auto, &sd, &wd, &bd, &dd,
-                                             strides, pad_l, pad_r),
+    check(dnnl_convolution_forward_desc_init(&cd, dnnl_forward_inference, dnnl_convolution_auto, &sd, &wd,
+                                             &bd, &dd, strides, pad_l, pad_r),
           "descriptor");
     dnnl_primitive_attr_t attr = post_ops(f[15], f[16]);
     dnnl_primitive_desc_t pd = NULL;
     check(dnnl_primitive_desc_create(&pd, &cd, attr, engine, NULL), "primitive descriptor");
     check(dnnl_primitive_create(&l->prim, pd), "primitive");
-    static const dnnl_query_t queries[4] = {dnnl_query_src_md, dnnl_query_weights_md, dnnl_query_weights_md,
-                                            dnnl_query_dst_md};
-    static const int index[4] = {0, 0, 1, 0};
-    static const int arg[4] = {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_BIAS, DNNL_ARG_DST};
+    static const dnnl_query_t queries[4] = { dnnl_query_src_md, dnnl_query_weights_md, dnnl_query_weights_md,
+                                             dnnl_query_dst_md };
+    static const int index[4] = { 0, 0, 1, 0 };
+    static const int arg[4] = { DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_BIAS, DNNL_ARG_DST };
     for (int i = 0; i < 4; i++) {
         const dnnl_memory_desc_t *md = dnnl_primitive_desc_query_md(pd, queries[i], index[i]);
         l->args[i].arg = arg[i];

@@ -19,8 +19,8 @@ static void draw_face(mien_image *image, const mien_face *face)
         mien_image_draw_dot(image, face->landmarks[i][0], face->landmarks[i][1], line, DOT);
     snprintf(score, sizeof score, "%.2f", (double)face->score);
     /* Without FreeType the picture has no text: boxes and dots say enough. */
-    if (mien_image_draw_text(image, face->x0, face->y0 - line, side > 100 ? side / 8 : 12, TEXT, score, NULL) !=
-        MIEN_OK)
+    if (mien_image_draw_text(image, face->x0, face->y0 - line, side > 100 ? side / 8 : 12, TEXT, score,
+                             NULL) != MIEN_OK)
         return;
 }
 

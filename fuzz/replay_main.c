@@ -1,9 +1,9 @@
 /* Runs a fuzz target over files instead of a fuzzer: what `make check` does with fuzz/corpus/.
  *
- * Each file of each folder (or file) named is given whole, cut at every eighth, and with single bytes changed by
- * a fixed random sequence; so a plain compiler and the sanitizer builds exercise the readers without libFuzzer.
- * Each input is a block of its exact size, so that reading past its end is seen.
- * Exit 0; 77 when there is no file at all. A fault ends the program with the file's name on stderr before it.
+ * Each file of each folder (or file) named is given whole, cut at every eighth, and with single bytes changed
+ * by a fixed random sequence; so a plain compiler and the sanitizer builds exercise the readers without
+ * libFuzzer. Each input is a block of its exact size, so that reading past its end is seen. Exit 0; 77 when
+ * there is no file at all. A fault ends the program with the file's name on stderr before it.
  */
 #include "base/base.h"
 #include <dirent.h>

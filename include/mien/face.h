@@ -25,38 +25,38 @@ typedef struct mien_detector mien_detector;
 
 typedef struct mien_detect_opts {
     size_t struct_size;
-    float min_score;    /**< in [0, 1]; below 0 (default -1): what suits the detector's scores: YuNet
-                             0.65, SCRFD 0.5 */
-    float nms_iou;      /**< boxes overlapping more are one face; default 0.45 */
-    int min_size_px;    /**< smaller faces (shorter box side) are dropped; default 20 px of the picture */
-    int max_faces;      /**< the best are kept; 0 = all; default 0 */
-    int max_side;       /**< px of the network's larger input side; default 1600: a picture is shrunk to it
-                             unless min_size_px then falls under the detector's smallest reliable face, in
-                             which case it is searched in overlapping tiles */
-    int two_scale;      /**< 1 (default): search a smaller copy as well when the picture is larger than what the
-                             detector's largest reliable face allows, so that a face filling it is found */
-    unsigned threads;   /**< default 1 */
+    float min_score;  /**< in [0, 1]; below 0 (default -1): what suits the detector's scores: YuNet
+                           0.65, SCRFD 0.5 */
+    float nms_iou;    /**< boxes overlapping more are one face; default 0.45 */
+    int min_size_px;  /**< smaller faces (shorter box side) are dropped; default 20 px of the picture */
+    int max_faces;    /**< the best are kept; 0 = all; default 0 */
+    int max_side;     /**< px of the network's larger input side; default 1600: a picture is shrunk to it
+                           unless min_size_px then falls under the detector's smallest reliable face, in
+                           which case it is searched in overlapping tiles */
+    int two_scale;    /**< 1 (default): search a smaller copy as well when the picture is larger than what the
+                           detector's largest reliable face allows, so that a face filling it is found */
+    unsigned threads; /**< default 1 */
 } mien_detect_opts;
 
-#define MIEN_DETECT_OPTS_INIT                                                                      \
-    { sizeof(mien_detect_opts), -1, 0.45f, 20, 0, 1600, 1, 1 }
+#define MIEN_DETECT_OPTS_INIT                                  \
+    {                                                          \
+        sizeof(mien_detect_opts), -1, 0.45f, 20, 0, 1600, 1, 1 \
+    }
 
 /** Make a detector over a model of task MIEN_TASK_DETECT; the model must outlive it. */
-MIEN_API MIEN_MUST_USE mien_status mien_detector_new(const mien_model *model,
-                                                     const mien_detect_opts *opts,
+MIEN_API MIEN_MUST_USE mien_status mien_detector_new(const mien_model *model, const mien_detect_opts *opts,
                                                      mien_detector **ret, mien_error *err);
 MIEN_API void mien_detector_free(mien_detector *detector);
 
 /** Find faces, best score first. No face is MIEN_OK with *ret_n = 0.
  *  @param ret_faces  lent: valid until the detector's next call or its end */
 MIEN_API MIEN_MUST_USE mien_status mien_detect(mien_detector *detector, mien_image_view image,
-                                               const mien_face **ret_faces, size_t *ret_n,
-                                               mien_error *err);
+                                               const mien_face **ret_faces, size_t *ret_n, mien_error *err);
 
 /** Smallest and largest face (shorter box side, px) this detector finds reliably in a picture of that
  *  size under its options. */
-MIEN_API void mien_detect_range(const mien_detector *detector, int width, int height,
-                                float *ret_min_px, float *ret_max_px);
+MIEN_API void mien_detect_range(const mien_detector *detector, int width, int height, float *ret_min_px,
+                                float *ret_max_px);
 
 /** Which face of a picture is meant when it should show one person. */
 typedef enum mien_pick {
@@ -79,18 +79,16 @@ typedef struct mien_affine {
 
 /** Fit the similarity (rotation, uniform scale, shift; no mirror) that maps `src` to `dst` with least
  *  squares: Umeyama 1991, eq. 39-43. E_ARG when n < 2 or the points of `src` coincide. */
-MIEN_API MIEN_MUST_USE mien_status mien_fit_similarity(const float (*src)[2], const float (*dst)[2],
-                                                       size_t n, mien_affine *ret, mien_error *err);
+MIEN_API MIEN_MUST_USE mien_status mien_fit_similarity(const float (*src)[2], const float (*dst)[2], size_t n,
+                                                       mien_affine *ret, mien_error *err);
 
 /** Warp `src` by `to_crop` into a width x height picture: bilinear, black outside. */
-MIEN_API MIEN_MUST_USE mien_status mien_warp(mien_image_view src, const mien_affine *to_crop,
-                                             int width, int height, mien_image **ret,
-                                             mien_error *err);
+MIEN_API MIEN_MUST_USE mien_status mien_warp(mien_image_view src, const mien_affine *to_crop, int width,
+                                             int height, mien_image **ret, mien_error *err);
 
 /** Cut the crop that `model` (an embedder) wants for `face`. */
 MIEN_API MIEN_MUST_USE mien_status mien_align(const mien_model *model, mien_image_view image,
-                                              const mien_face *face, mien_image **ret,
-                                              mien_error *err);
+                                              const mien_face *face, mien_image **ret, mien_error *err);
 
 /* ---- embed ---- */
 
@@ -102,11 +100,13 @@ typedef struct mien_embed_opts {
     unsigned threads; /**< default 1 */
 } mien_embed_opts;
 
-#define MIEN_EMBED_OPTS_INIT { sizeof(mien_embed_opts), 0, 1 }
+#define MIEN_EMBED_OPTS_INIT          \
+    {                                 \
+        sizeof(mien_embed_opts), 0, 1 \
+    }
 
 /** Make an embedder over a model of task MIEN_TASK_EMBED; the model must outlive it. */
-MIEN_API MIEN_MUST_USE mien_status mien_embedder_new(const mien_model *model,
-                                                     const mien_embed_opts *opts,
+MIEN_API MIEN_MUST_USE mien_status mien_embedder_new(const mien_model *model, const mien_embed_opts *opts,
                                                      mien_embedder **ret, mien_error *err);
 MIEN_API void mien_embedder_free(mien_embedder *embedder);
 MIEN_API const mien_model *mien_embedder_model(const mien_embedder *embedder);
@@ -114,14 +114,12 @@ MIEN_API const mien_model *mien_embedder_model(const mien_embedder *embedder);
 /** Embed one face of a picture: align, run, L2-normalise.
  *  @param ret_vec  [embedding_len] floats, unit L2 norm */
 MIEN_API MIEN_MUST_USE mien_status mien_embed_face(mien_embedder *embedder, mien_image_view image,
-                                                   const mien_face *face, float *ret_vec,
-                                                   mien_error *err);
+                                                   const mien_face *face, float *ret_vec, mien_error *err);
 
 /** Embed crops that are aligned already; crops of another size are resized to the model's input.
  *  @param ret_vecs  [n][embedding_len]; on error its contents are unspecified */
-MIEN_API MIEN_MUST_USE mien_status mien_embed_crops(mien_embedder *embedder,
-                                                    const mien_image_view *crops, size_t n,
-                                                    float *ret_vecs, mien_error *err);
+MIEN_API MIEN_MUST_USE mien_status mien_embed_crops(mien_embedder *embedder, const mien_image_view *crops,
+                                                    size_t n, float *ret_vecs, mien_error *err);
 
 /* ---- compare and decide ---- */
 
@@ -133,13 +131,13 @@ MIEN_API double mien_distance_of(double cosine);
 
 /** A decision between two faces and what it stands on. */
 typedef struct mien_decision {
-    double similarity; /**< cosine, higher is more alike */
-    double distance;   /**< Euclidean between unit vectors */
-    double threshold;  /**< cosine at or above which faces count as the same person */
-    double fmr;        /**< false match rate of that threshold; 0 when not calibrated */
-    double score_fmr;  /**< fraction of non-mated pairs scoring at least `similarity` */
+    double similarity;   /**< cosine, higher is more alike */
+    double distance;     /**< Euclidean between unit vectors */
+    double threshold;    /**< cosine at or above which faces count as the same person */
+    double fmr;          /**< false match rate of that threshold; 0 when not calibrated */
+    double score_fmr;    /**< fraction of non-mated pairs scoring at least `similarity` */
     int score_fmr_bound; /**< as mien_model_fmr()'s ret_bound */
-    int same;          /**< 1 or 0 */
+    int same;            /**< 1 or 0 */
 } mien_decision;
 
 /** Decide whether a similarity means the same person, at `fmr` (0: the model's default).

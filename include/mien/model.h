@@ -38,8 +38,8 @@ typedef enum mien_normalize {
 /** One point of the calibration table: scores at or above `threshold` are reached by a fraction `fmr` of
  *  non-mated pairs. */
 typedef struct mien_operating_point {
-    double fmr;       /**< false match rate in (0, 1) */
-    double threshold; /**< cosine similarity */
+    double fmr;            /**< false match rate in (0, 1) */
+    double threshold;      /**< cosine similarity */
     double fmr_lo, fmr_hi; /**< 95 % interval of the rate at this threshold */
 } mien_operating_point;
 
@@ -47,7 +47,7 @@ enum { MIEN_MAX_OPERATING_POINTS = 64, MIEN_LANDMARKS = 5 };
 
 /** Everything a model file says of itself. Strings are never NULL, empty when unknown. */
 typedef struct mien_model_info {
-    const char *name;          /**< short, for instance "mobilefacenet" */
+    const char *name; /**< short, for instance "mobilefacenet" */
     const char *description;
     const char *licence;       /**< of the weights, SPDX where it has a name */
     const char *training_data; /**< what it was trained on, and on what terms */
@@ -59,21 +59,21 @@ typedef struct mien_model_info {
     int input_multiple;            /**< sizes must be multiples of this; 1 when free */
     mien_color_order color_order;
     mien_normalize normalize;
-    float mean[3], scale[3];   /**< in the order of color_order */
+    float mean[3], scale[3]; /**< in the order of color_order */
     mien_crop crop;
-    float crop_margin;         /**< MIEN_CROP_MARGIN: fraction of the box's longer side, added in total */
+    float crop_margin; /**< MIEN_CROP_MARGIN: fraction of the box's longer side, added in total */
     float landmarks[MIEN_LANDMARKS][2]; /**< template in input px: subject's right eye, left eye, nose tip,
                                              right and left mouth corner (viewer's left to right) */
-    int embedding_len;         /**< floats; 0 for other tasks */
-    double default_fmr;        /**< operating point used by default; 0 when not calibrated */
+    int embedding_len;                  /**< floats; 0 for other tasks */
+    double default_fmr;                 /**< operating point used by default; 0 when not calibrated */
     const mien_operating_point *points; /**< ascending fmr */
     size_t n_points;
-    uint64_t n_mated, n_nonmated; /**< sample sizes of the calibration */
-    const char *protocol;         /**< how and on what it was calibrated */
+    uint64_t n_mated, n_nonmated;     /**< sample sizes of the calibration */
+    const char *protocol;             /**< how and on what it was calibrated */
     float min_face_px, max_face_frac; /**< detectors: smallest reliable face (px at network scale), largest as
                                            a fraction of a 640x480 input's shorter side (beyond
                                            that input the same px count) */
-    uint64_t n_params;         /**< weights in the network */
+    uint64_t n_params;                /**< weights in the network */
     uint64_t file_bytes;
 } mien_model_info;
 
@@ -124,20 +124,20 @@ MIEN_API MIEN_MUST_USE mien_status mien_model_threshold(const mien_model *model,
 
 /** Estimate the false match rate at a threshold; the reverse of mien_model_threshold(). Outside the table
  *  the nearest end is returned, and *ret_bound is -1 (true rate is lower) or +1 (higher), else 0. */
-MIEN_API MIEN_MUST_USE mien_status mien_model_fmr(const mien_model *model, double threshold,
-                                                  double *ret_fmr, int *ret_bound, mien_error *err);
+MIEN_API MIEN_MUST_USE mien_status mien_model_fmr(const mien_model *model, double threshold, double *ret_fmr,
+                                                  int *ret_bound, mien_error *err);
 
 /* ---- registry: models known by name ---- */
 
 /** One entry of the built-in list of known models. Static strings. */
 typedef struct mien_registry_entry {
-    const char *name;      /**< "mobilefacenet" */
-    const char *file;      /**< source file name, "mobilefacenet_foamliu.onnx" */
-    const char *url;       /**< https, with the revision pinned */
-    const char *sha256;    /**< of the source file, hex */
+    const char *name;                            /**< "mobilefacenet" */
+    const char *file;                            /**< source file name, "mobilefacenet_foamliu.onnx" */
+    const char *url;                             /**< https, with the revision pinned */
+    const char *sha256;                          /**< of the source file, hex */
     const char *aux_file, *aux_url, *aux_sha256; /**< weights beside an .xml; "" when none */
     const char *licence, *training_data, *description;
-    const char *use;       /**< "default", "reference", ... */
+    const char *use; /**< "default", "reference", ... */
     mien_task task;
 } mien_registry_entry;
 
@@ -149,8 +149,8 @@ MIEN_API const mien_registry_entry *mien_registry_find(const char *name);
 
 /** Find an entry's model on this machine: the path that mien_model_load() would read.
  *  @param ret_path  [capacity] bytes; E_MODEL_MISSING when it is nowhere, E_LIMIT when it does not fit */
-MIEN_API MIEN_MUST_USE mien_status mien_registry_locate(const char *name, char *ret_path,
-                                                        size_t capacity, mien_error *err);
+MIEN_API MIEN_MUST_USE mien_status mien_registry_locate(const char *name, char *ret_path, size_t capacity,
+                                                        mien_error *err);
 
 /** Progress of a download in bytes; return non-zero to stop (E_INTERRUPTED). `total` 0 when unknown. */
 typedef int (*mien_progress_fn)(uint64_t done, uint64_t total, void *user);
@@ -159,9 +159,8 @@ typedef int (*mien_progress_fn)(uint64_t done, uint64_t total, void *user);
  *  Resumes a part download; honours MIEN_MIRROR (a base address, also file:) and the proxy variables.
  *  Needs libcurl at run time, else E_UNSUPPORTED. Nothing is left in place on failure but the part file. */
 MIEN_API MIEN_MUST_USE mien_status mien_registry_pull(const char *name, const char *dir,
-                                                      mien_progress_fn progress, void *user,
-                                                      char *ret_path, size_t capacity,
-                                                      mien_error *err);
+                                                      mien_progress_fn progress, void *user, char *ret_path,
+                                                      size_t capacity, mien_error *err);
 
 MIEN_END_DECLS
 

@@ -17,7 +17,10 @@ typedef struct mien_session_opts {
     unsigned threads; /**< 1: the caller's thread only (default); 0: all processors */
 } mien_session_opts;
 
-#define MIEN_SESSION_OPTS_INIT { sizeof(mien_session_opts), 1 }
+#define MIEN_SESSION_OPTS_INIT       \
+    {                                \
+        sizeof(mien_session_opts), 1 \
+    }
 
 enum { MIEN_MAX_RANK = 8 };
 
@@ -30,8 +33,7 @@ typedef struct mien_tensor_view {
 } mien_tensor_view;
 
 /** Make a session; `model` must outlive it. */
-MIEN_API MIEN_MUST_USE mien_status mien_session_new(const mien_model *model,
-                                                    const mien_session_opts *opts,
+MIEN_API MIEN_MUST_USE mien_status mien_session_new(const mien_model *model, const mien_session_opts *opts,
                                                     mien_session **ret_session, mien_error *err);
 MIEN_API void mien_session_free(mien_session *session);
 
@@ -43,8 +45,8 @@ MIEN_API const mien_model *mien_session_model(const mien_session *session);
  *  @param ret_inputs  [n] row-major buffers; valid until the next prepare with other shapes
  *  @return MIEN_OK; E_MODEL_SHAPE, E_LIMIT, E_NOMEM: the earlier plan stays */
 MIEN_API MIEN_MUST_USE mien_status mien_session_prepare(mien_session *session, size_t n,
-                                                        const mien_tensor_view *shapes,
-                                                        float **ret_inputs, mien_error *err);
+                                                        const mien_tensor_view *shapes, float **ret_inputs,
+                                                        mien_error *err);
 
 /** Run the planned network on what the input buffers hold. */
 MIEN_API MIEN_MUST_USE mien_status mien_session_run(mien_session *session, mien_error *err);

@@ -11,6 +11,7 @@
 MIEN_BEGIN_DECLS
 
 /** The one list of status codes: name, value, text. Values are stable, grouped by module. */
+/* clang-format off */
 #define MIEN_STATUS_LIST(X)                                                                        \
     X(OK, 0, "success")                                                                            \
     X(E_ARG, -1, "invalid argument")                                                               \
@@ -34,6 +35,7 @@ MIEN_BEGIN_DECLS
     X(E_EVAL_DATA, -80, "evaluation data unusable")                                                \
     X(E_NET, -100, "download failed")                                                              \
     X(E_DIGEST, -101, "checksum does not match")
+/* clang-format on */
 
 typedef enum mien_status {
 #define MIEN_STATUS_ENUM(name, value, text) MIEN_##name = (value),
@@ -47,12 +49,18 @@ enum { MIEN_ERROR_MESSAGE_BYTES = 256 };
  *  MIEN_OK, left untouched by a call that succeeded. */
 typedef struct mien_error {
     mien_status status;
-    int line;         /**< source line that found the fault */
-    const char *file; /**< source file, static string */
+    int line;                               /**< source line that found the fault */
+    const char *file;                       /**< source file, static string */
     char message[MIEN_ERROR_MESSAGE_BYTES]; /**< one sentence: what, value, limit, file */
 } mien_error;
 
-#define MIEN_ERROR_INIT { MIEN_OK, 0, "", { 0 } }
+#define MIEN_ERROR_INIT \
+    {                   \
+        MIEN_OK, 0, "", \
+        {               \
+            0           \
+        }               \
+    }
 
 /** Name a status, for instance "E_NOMEM"; unknown values give "E_UNKNOWN". Static string. */
 MIEN_API const char *mien_status_name(mien_status status);

@@ -12,9 +12,9 @@
 
 /* ---- errors: `return mien__fail(err, MIEN_E_X, "what %d", v);` records and returns the status ---- */
 #define mien__fail(err, status, ...) mien__fail_at((err), (status), __FILE__, __LINE__, __VA_ARGS__)
-mien_status mien__fail_at(mien_error *err, mien_status status, const char *file, int line,
-                          const char *fmt, ...) MIEN_PRINTF(5, 6);
-#define mien__nomem(err, bytes)                                                                    \
+mien_status mien__fail_at(mien_error *err, mien_status status, const char *file, int line, const char *fmt,
+                          ...) MIEN_PRINTF(5, 6);
+#define mien__nomem(err, bytes) \
     mien__fail((err), MIEN_E_NOMEM, "out of memory asking for %zu bytes", (size_t)(bytes))
 
 #define mien_assert(x) assert(x)
@@ -23,22 +23,22 @@ mien_status mien__fail_at(mien_error *err, mien_status status, const char *file,
 /* ---- memory: all through the hook; NULL on overflow or shortage ---- */
 bool mien_mul_ok(size_t a, size_t b, size_t *ret);
 bool mien_add_ok(size_t a, size_t b, size_t *ret);
-void *mien_alloc(size_t bytes);                          /* 64-byte aligned, uninitialised; 0 -> 1 */
+void *mien_alloc(size_t bytes); /* 64-byte aligned, uninitialised; 0 -> 1 */
 void *mien_alloc_zero(size_t bytes);
-void *mien_alloc_array(size_t n, size_t item_bytes);     /* uninitialised */
+void *mien_alloc_array(size_t n, size_t item_bytes); /* uninitialised */
 void *mien_alloc_array_zero(size_t n, size_t item_bytes);
 /* Grow: allocates new, copies old_n items, frees old. On failure returns NULL and old stays. */
 void *mien_grow_array(void *old, size_t old_n, size_t new_n, size_t item_bytes);
-void mien_free(void *ptr);                               /* accepts NULL */
-void mien_free_secret(void *ptr, size_t bytes);          /* zeroes first */
+void mien_free(void *ptr);                      /* accepts NULL */
+void mien_free_secret(void *ptr, size_t bytes); /* zeroes first */
 char *mien_strdup(const char *s);
 char *mien_strndup(const char *s, size_t n);
-uint64_t mien__alloc_count(void);                        /* calls since start, for the steady-state test */
+uint64_t mien__alloc_count(void); /* calls since start, for the steady-state test */
 
 /* ---- arena: many small objects freed at once; 16-byte aligned; bounded by max_bytes ---- */
 typedef struct mien__arena mien__arena;
 mien__arena *mien__arena_new(size_t max_bytes);
-void *mien__arena_alloc(mien__arena *a, size_t bytes);          /* NULL when short or over the bound */
+void *mien__arena_alloc(mien__arena *a, size_t bytes); /* NULL when short or over the bound */
 void *mien__arena_alloc_array(mien__arena *a, size_t n, size_t item_bytes); /* zeroed */
 char *mien__arena_strndup(mien__arena *a, const char *s, size_t n);
 void mien__arena_free(mien__arena *a);

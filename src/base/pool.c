@@ -2,7 +2,8 @@
  *
  * Which worker runs a task is left to chance; what a task computes must not depend on it, so results are
  * the same for any number of threads. Workers spin briefly before they sleep, because network layers
- * follow each other within microseconds. A run started inside a task of the same pool is done by that worker alone.
+ * follow each other within microseconds. A run started inside a task of the same pool is done by that worker
+ * alone.
  */
 #include "base/base.h"
 #include <pthread.h>

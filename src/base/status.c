@@ -11,8 +11,8 @@ const char *mien_version(void)
 const char *mien_status_name(mien_status status)
 {
     switch (status) {
-#define CASE(name, value, text)                                                                    \
-    case MIEN_##name:                                                                              \
+#define CASE(name, value, text) \
+    case MIEN_##name:           \
         return #name;
         MIEN_STATUS_LIST(CASE)
 #undef CASE
@@ -23,8 +23,8 @@ const char *mien_status_name(mien_status status)
 const char *mien_status_text(mien_status status)
 {
     switch (status) {
-#define CASE(name, value, text)                                                                    \
-    case MIEN_##name:                                                                              \
+#define CASE(name, value, text) \
+    case MIEN_##name:           \
         return text;
         MIEN_STATUS_LIST(CASE)
 #undef CASE
@@ -32,8 +32,8 @@ const char *mien_status_text(mien_status status)
     return "unknown status";
 }
 
-mien_status mien__fail_at(mien_error *err, mien_status status, const char *file, int line,
-                          const char *fmt, ...)
+mien_status mien__fail_at(mien_error *err, mien_status status, const char *file, int line, const char *fmt,
+                          ...)
 {
     if (!err)
         return status;

@@ -78,8 +78,8 @@ static bool close_door(bool threads)
                                      SYS_sched_getaffinity, SYS_gettid, SYS_getpid };
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
     /* what the sanitizers themselves call when a thread starts or a longjmp unwinds */
-    static const long watched[] = { SYS_sigaltstack,  SYS_gettid,        SYS_getpid,
-                                    SYS_prlimit64,    SYS_nanosleep,     SYS_clock_nanosleep,
+    static const long watched[] = { SYS_sigaltstack,  SYS_gettid,         SYS_getpid,
+                                    SYS_prlimit64,    SYS_nanosleep,      SYS_clock_nanosleep,
                                     SYS_gettimeofday, SYS_rt_sigprocmask, SYS_sched_getaffinity };
 #endif
     program p = { .n = 0 };

@@ -11,6 +11,7 @@
 #include <mien/session.h>
 
 /* name as in ONNX where ONNX has it; the number is written to files and never changes */
+/* clang-format off */
 #define MIEN__OP_LIST(X)                                                                           \
     X(Conv, 1)               /* x, w[oc][ic/g][kh][kw], b[oc]?; KERNEL STRIDE PAD(t l b r) DILATION GROUP */ \
     X(Gemm, 2)               /* x[n][k], w[m][k] (always transposed so), b[m]? */                  \
@@ -71,20 +72,21 @@
     X(Range, 95)                                                                                   \
     X(Identity, 96)                                                                                \
     X(DepthToSpace, 97)      /* BLOCK MODE */
+/* clang-format on */
 
 typedef enum mien__op {
     MIEN__OP_NONE = 0,
 #define MIEN__OP_ENUM(name, id) MIEN__OP_##name = (id),
     MIEN__OP_LIST(MIEN__OP_ENUM)
 #undef MIEN__OP_ENUM
-    MIEN__OP_LIMIT = 128,
+        MIEN__OP_LIMIT = 128,
 } mien__op;
 
-#define MIEN__ATTR_LIST(X)                                                                         \
-    X(KERNEL, 1) X(STRIDE, 2) X(PAD, 3) X(DILATION, 4) X(GROUP, 5) X(AXIS, 6) X(AXES, 7)           \
-    X(PERM, 8) X(ALPHA, 9) X(BETA, 10) X(EPSILON, 11) X(MIN, 12) X(MAX, 13) X(MODE, 14)            \
-    X(COORD, 15) X(ROUND, 16) X(SIZES, 17) X(CEIL, 18) X(COUNT_PAD, 19) X(KEEPDIMS, 20)            \
-    X(SPLIT, 21) X(VALUE, 22) X(TO, 23) X(BLOCK, 24)
+#define MIEN__ATTR_LIST(X)                                                                                  \
+    X(KERNEL, 1)                                                                                            \
+    X(STRIDE, 2) X(PAD, 3) X(DILATION, 4) X(GROUP, 5) X(AXIS, 6) X(AXES, 7) X(PERM, 8) X(ALPHA, 9)          \
+        X(BETA, 10) X(EPSILON, 11) X(MIN, 12) X(MAX, 13) X(MODE, 14) X(COORD, 15) X(ROUND, 16) X(SIZES, 17) \
+            X(CEIL, 18) X(COUNT_PAD, 19) X(KEEPDIMS, 20) X(SPLIT, 21) X(VALUE, 22) X(TO, 23) X(BLOCK, 24)
 
 typedef enum mien__attr_key {
 #define MIEN__ATTR_ENUM(name, id) MIEN__ATTR_##name = (id),
@@ -93,10 +95,19 @@ typedef enum mien__attr_key {
 } mien__attr_key;
 
 /* Resize coordinate modes (COORD) and nearest rounding (ROUND), ONNX Resize-11 */
-enum { MIEN__COORD_HALF_PIXEL, MIEN__COORD_ASYMMETRIC, MIEN__COORD_ALIGN_CORNERS, MIEN__COORD_PYTORCH_HALF_PIXEL };
+enum {
+    MIEN__COORD_HALF_PIXEL,
+    MIEN__COORD_ASYMMETRIC,
+    MIEN__COORD_ALIGN_CORNERS,
+    MIEN__COORD_PYTORCH_HALF_PIXEL
+};
 enum { MIEN__ROUND_PREFER_FLOOR, MIEN__ROUND_PREFER_CEIL, MIEN__ROUND_FLOOR, MIEN__ROUND_CEIL };
 
-typedef enum mien__dtype { MIEN__F32 = 1, MIEN__I64 = 2, MIEN__F16 = 3 /* constants in files only */ } mien__dtype;
+typedef enum mien__dtype {
+    MIEN__F32 = 1,
+    MIEN__I64 = 2,
+    MIEN__F16 = 3 /* constants in files only */
+} mien__dtype;
 
 typedef struct mien__attr {
     mien__attr_key key;
@@ -123,7 +134,7 @@ typedef struct mien__node {
     mien__op op;
     const char *name;
     uint32_t n_inputs, n_outputs, n_attrs;
-    uint32_t *inputs;  /* indices into values, or MIEN__NO_VALUE */
+    uint32_t *inputs; /* indices into values, or MIEN__NO_VALUE */
     uint32_t *outputs;
     mien__attr *attrs;
 } mien__node;
@@ -149,16 +160,17 @@ enum {
 mien__graph *mien__graph_new(void); /* NULL when memory is short */
 void mien__graph_free(mien__graph *g);
 /* Each returns false only when memory is short or a limit is reached; *ret gets the index. */
-bool mien__graph_add_value(mien__graph *g, const char *name, mien__dtype dtype, int rank,
-                           const int64_t *dims, const void *data, uint32_t *ret);
+bool mien__graph_add_value(mien__graph *g, const char *name, mien__dtype dtype, int rank, const int64_t *dims,
+                           const void *data, uint32_t *ret);
 bool mien__graph_add_node(mien__graph *g, mien__op op, const char *name, const uint32_t *inputs,
-                          uint32_t n_inputs, const uint32_t *outputs, uint32_t n_outputs,
-                          mien__node **ret);
+                          uint32_t n_inputs, const uint32_t *outputs, uint32_t n_outputs, mien__node **ret);
 bool mien__node_set_ints(mien__graph *g, mien__node *n, mien__attr_key key, const int64_t *v, uint32_t count);
 bool mien__node_set_int(mien__graph *g, mien__node *n, mien__attr_key key, int64_t v);
-bool mien__node_set_floats(mien__graph *g, mien__node *n, mien__attr_key key, const double *v, uint32_t count);
+bool mien__node_set_floats(mien__graph *g, mien__node *n, mien__attr_key key, const double *v,
+                           uint32_t count);
 bool mien__node_set_float(mien__graph *g, mien__node *n, mien__attr_key key, double v);
-bool mien__graph_set_io(mien__graph *g, const uint32_t *in, uint32_t n_in, const uint32_t *out, uint32_t n_out);
+bool mien__graph_set_io(mien__graph *g, const uint32_t *in, uint32_t n_in, const uint32_t *out,
+                        uint32_t n_out);
 
 const mien__attr *mien__node_attr(const mien__node *n, mien__attr_key key); /* NULL when absent */
 int64_t mien__node_int(const mien__node *n, mien__attr_key key, int64_t fallback);
@@ -183,11 +195,12 @@ mien_status mien__ir_read(const uint8_t *xml, size_t xml_size, const uint8_t *bi
 /* ---- the model object (model.c); sessions see the graph through this ---- */
 const mien__graph *mien__model_graph(const mien_model *m);
 /* Wrap a graph (taken, also on failure) and a description (copied) as a model. */
-mien_status mien__model_from_graph(mien__graph *g, const mien_model_info *info, mien_model **ret, mien_error *err);
-/* Packed weights shared by sessions: find or make. `pack` fills `bytes` bytes at 64-byte alignment. Thread safe;
- * the result lives as long as the model. */
+mien_status mien__model_from_graph(mien__graph *g, const mien_model_info *info, mien_model **ret,
+                                   mien_error *err);
+/* Packed weights shared by sessions: find or make. `pack` fills `bytes` bytes at 64-byte alignment. Thread
+ * safe; the result lives as long as the model. */
 typedef void (*mien__pack_fn)(void *ctx, void *dst);
-mien_status mien__model_packed(const mien_model *m, uint64_t key, size_t bytes, mien__pack_fn pack,
-                               void *ctx, const void **ret, mien_error *err);
+mien_status mien__model_packed(const mien_model *m, uint64_t key, size_t bytes, mien__pack_fn pack, void *ctx,
+                               const void **ret, mien_error *err);
 
 #endif

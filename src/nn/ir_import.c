@@ -278,10 +278,9 @@ static void map_const(ir_build *b, const mien__ir_node *n)
         return;
     }
     if ((uint64_t)offset > b->bin_size || (uint64_t)size > b->bin_size - (uint64_t)offset) {
-        (void)mien__import_fail(b->imp, MIEN_E_MODEL_CORRUPT,
-                                "bytes %llu to %llu of the weights, which have only %zu",
-                                (unsigned long long)offset,
-                                (unsigned long long)offset + (unsigned long long)size, b->bin_size);
+        (void)mien__import_fail(
+            b->imp, MIEN_E_MODEL_CORRUPT, "bytes %llu to %llu of the weights, which have only %zu",
+            (unsigned long long)offset, (unsigned long long)offset + (unsigned long long)size, b->bin_size);
         return;
     }
     if (n->layer->n_out != 1 ||

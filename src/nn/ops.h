@@ -18,8 +18,8 @@ typedef struct mien__tensor {
 typedef struct mien__op_def {
     mien__op op;
     int min_inputs, max_inputs, min_outputs, max_outputs;
-    /* Fill dtype, rank and dims of the outputs; absent inputs are NULL. Checks everything forward() relies on.
-     * E_MODEL_SHAPE / E_MODEL_OP naming the node. */
+    /* Fill dtype, rank and dims of the outputs; absent inputs are NULL. Checks everything forward() relies
+     * on. E_MODEL_SHAPE / E_MODEL_OP naming the node. */
     mien_status (*infer)(const mien__node *node, const mien__tensor *const *in, mien__tensor *out,
                          mien_error *err);
     /* Compute the outputs (data allocated by the caller). Float results in float, sums in float in index

@@ -29,7 +29,8 @@ static void *anomaly_alloc(size_t bytes, size_t align, void *user)
 {
     (void)user;
     const long call = atomic_fetch_add(&anomaly_heap.calls, 1) + 1;
-    if (anomaly_heap.fail_at && (call == anomaly_heap.fail_at || (anomaly_heap.keep && call > anomaly_heap.fail_at)))
+    if (anomaly_heap.fail_at &&
+        (call == anomaly_heap.fail_at || (anomaly_heap.keep && call > anomaly_heap.fail_at)))
         return NULL;
     void *ptr = NULL;
     if (posix_memalign(&ptr, align, bytes) != 0)
@@ -58,15 +59,16 @@ static mien_status anomaly_try(const char *name, anomaly_fn fn, void *ctx, long 
     const mien_status status = fn(ctx, &err);
     mien_set_allocator(NULL);
     if (atomic_load(&anomaly_heap.live) != 0)
-        fail_msg("%s: allocation %ld failing%s: %ld blocks are left", name, fail_at, keep ? " from then on" : "",
-                 atomic_load(&anomaly_heap.live));
+        fail_msg("%s: allocation %ld failing%s: %ld blocks are left", name, fail_at,
+                 keep ? " from then on" : "", atomic_load(&anomaly_heap.live));
     if (status != MIEN_OK && (err.status != status || !err.message[0]))
         fail_msg("%s: allocation %ld failing: status %s, but the error says %s '%s'", name, fail_at,
                  mien_status_name(status), mien_status_name(err.status), err.message);
     return status;
 }
 
-/* Every n up to `every`, then in growing steps: a large model has thousands of allocations of the same kind. */
+/* Every n up to `every`, then in growing steps: a large model has thousands of allocations of the same kind.
+ */
 static void anomaly_run_steps(const char *name, anomaly_fn fn, void *ctx, long every)
 {
     const mien_status plain = anomaly_try(name, fn, ctx, 0, false);
@@ -84,7 +86,8 @@ static void anomaly_run_steps(const char *name, anomaly_fn fn, void *ctx, long e
             tries++;
         }
     }
-    printf("%s: %ld allocations, %ld faults injected, %ld survived without notice\n", name, total, tries, survived);
+    printf("%s: %ld allocations, %ld faults injected, %ld survived without notice\n", name, total, tries,
+           survived);
 }
 
 static inline void anomaly_run(const char *name, anomaly_fn fn, void *ctx)

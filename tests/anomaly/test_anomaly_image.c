@@ -194,9 +194,9 @@ static int draw_pixels(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(decode_jpeg_and_png),  cmocka_unit_test(decode_webp),
-        cmocka_unit_test(decode_in_worker),     cmocka_unit_test(encode_formats),
-        cmocka_unit_test(save_then_load),       cmocka_unit_test(new_resize_crop_draw),
+        cmocka_unit_test(decode_jpeg_and_png), cmocka_unit_test(decode_webp),
+        cmocka_unit_test(decode_in_worker),    cmocka_unit_test(encode_formats),
+        cmocka_unit_test(save_then_load),      cmocka_unit_test(new_resize_crop_draw),
         cmocka_unit_test(fit_and_warp),
     };
     return cmocka_run_group_tests(tests, draw_pixels, NULL);

@@ -143,7 +143,8 @@ static mien_status run_session(void *ctx, mien_error *err)
 static mien_status prepare_again(void *ctx, mien_error *err)
 {
     mien_session *const s = ctx;
-    const mien_tensor_view two = { "x", NULL, 4, { 2, 3, SIDE, SIDE } }, one = { "x", NULL, 4, { 1, 3, SIDE, SIDE } };
+    const mien_tensor_view two = { "x", NULL, 4, { 2, 3, SIDE, SIDE } },
+                           one = { "x", NULL, 4, { 1, 3, SIDE, SIDE } };
     float *in = NULL;
     const mien_status status = mien_session_prepare(s, 1, &two, &in, err);
     if (status != MIEN_OK) {
@@ -192,7 +193,8 @@ static mien_status embed(void *ctx, mien_error *err)
     mien_image *crop = NULL;
     mien_image_view views[11];
     float vecs[11][LEN];
-    const mien_face face = { 5, 5, 55, 60, 0.9f, { { 20, 22 }, { 42, 22 }, { 31, 34 }, { 23, 46 }, { 40, 46 } } };
+    const mien_face face = { 5,  5,    55,
+                             60, 0.9f, { { 20, 22 }, { 42, 22 }, { 31, 34 }, { 23, 46 }, { 40, 46 } } };
     const mien_image_view whole = { &pixels[0][0][0], 64, 64, sizeof pixels[0] };
     opts.flip = 1;
     for (int i = 0; i < 11; i++)
@@ -349,13 +351,29 @@ static int make_tiny_model(void **state)
     fill(fc_b, LEN, &rng);
     for (size_t i = 0; i < sizeof pixels; i++)
         (&pixels[0][0][0])[i] = (uint8_t)mien__rng_u64(&rng);
-    static const mien_operating_point points[] = { { 0.001, 0.5, 0.0005, 0.002 }, { 0.01, 0.4, 0.008, 0.012 } };
+    static const mien_operating_point points[] = { { 0.001, 0.5, 0.0005, 0.002 },
+                                                   { 0.01, 0.4, 0.008, 0.012 } };
     tiny_info = (mien_model_info){
-        .name = "tiny", .description = "", .licence = "CC0-1.0", .training_data = "random", .source = "",
-        .decoder = "", .sha256 = "", .task = MIEN_TASK_EMBED, .input_width = SIDE, .input_height = SIDE,
-        .input_multiple = 1, .scale = { 1, 1, 1 }, .crop = MIEN_CROP_SIMILARITY,
-        .landmarks = { { 5, 6 }, { 11, 6 }, { 8, 9 }, { 6, 12 }, { 10, 12 } }, .embedding_len = LEN,
-        .default_fmr = 0.001, .points = points, .n_points = 2, .n_mated = 100, .n_nonmated = 10000,
+        .name = "tiny",
+        .description = "",
+        .licence = "CC0-1.0",
+        .training_data = "random",
+        .source = "",
+        .decoder = "",
+        .sha256 = "",
+        .task = MIEN_TASK_EMBED,
+        .input_width = SIDE,
+        .input_height = SIDE,
+        .input_multiple = 1,
+        .scale = { 1, 1, 1 },
+        .crop = MIEN_CROP_SIMILARITY,
+        .landmarks = { { 5, 6 }, { 11, 6 }, { 8, 9 }, { 6, 12 }, { 10, 12 } },
+        .embedding_len = LEN,
+        .default_fmr = 0.001,
+        .points = points,
+        .n_points = 2,
+        .n_mated = 100,
+        .n_nonmated = 10000,
         .protocol = "made up",
     };
     strcpy(dir, "/tmp/mien-anomaly-XXXXXX");
@@ -385,9 +403,12 @@ static int clean_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(models_are_saved_and_loaded), cmocka_unit_test(sessions_run),
-        cmocka_unit_test(embedders_embed),             cmocka_unit_test(evaluation),
-        cmocka_unit_test(models_are_imported),         cmocka_unit_test(detectors_detect),
+        cmocka_unit_test(models_are_saved_and_loaded),
+        cmocka_unit_test(sessions_run),
+        cmocka_unit_test(embedders_embed),
+        cmocka_unit_test(evaluation),
+        cmocka_unit_test(models_are_imported),
+        cmocka_unit_test(detectors_detect),
     };
     return cmocka_run_group_tests(tests, make_tiny_model, clean_up);
 }

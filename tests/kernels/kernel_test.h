@@ -1,5 +1,5 @@
-/* What the kernel tests share: seeded numbers, buffers that end at a page without access, the list of levels, and
- * the reference in double.
+/* What the kernel tests share: seeded numbers, buffers that end at a page without access, the list of levels,
+ * and the reference in double.
  */
 #ifndef MIEN_TESTS_KERNEL_TEST_H
 #define MIEN_TESTS_KERNEL_TEST_H
@@ -73,7 +73,8 @@ static inline void kt_fill(kt_buf *b, size_t n)
         b->p[i] = kt_float();
 }
 
-static const mien__cpu_level kt_levels[] = { MIEN__CPU_SSE2, MIEN__CPU_AVX2, MIEN__CPU_AVX512, MIEN__CPU_NEON };
+static const mien__cpu_level kt_levels[] = { MIEN__CPU_SSE2, MIEN__CPU_AVX2, MIEN__CPU_AVX512,
+                                             MIEN__CPU_NEON };
 
 static inline size_t kt_blocked(const mien__kernels *k, int n, int c, int hw)
 {

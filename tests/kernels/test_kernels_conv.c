@@ -1,9 +1,9 @@
 /* Every convolution kernel of every table against a sum in double: random shapes with channel tails, strides,
- * dilations, padding, fused work; buffers end at a guard page; pad lanes hold 1e30; the same bytes for any number of
- * threads and for an image alone and in a batch.
+ * dilations, padding, fused work; buffers end at a guard page; pad lanes hold 1e30; the same bytes for any
+ * number of threads and for an image alone and in a batch.
  *
- * Bounds: a sum of k terms in float errs by at most k eps sum |w||x|; Winograd F(m,3) by WINO[m] eps k max|w| max|x|,
- * the constants of its transforms. Activations have slopes below 2.
+ * Bounds: a sum of k terms in float errs by at most k eps sum |w||x|; Winograd F(m,3) by WINO[m] eps k max|w|
+ * max|x|, the constants of its transforms. Activations have slopes below 2.
  */
 #include "kernel_test.h"
 
@@ -38,11 +38,13 @@ static void reference(conv_case *t)
                     for (int i = 0; i < icg; i++)
                         for (int ky = 0; ky < c->kh; ky++)
                             for (int kx = 0; kx < c->kw; kx++) {
-                                const int sy = y * c->sh - c->pt + ky * c->dh, sx = x * c->sw - c->pl + kx * c->dw;
+                                const int sy = y * c->sh - c->pt + ky * c->dh,
+                                          sx = x * c->sw - c->pl + kx * c->dw;
                                 const int ch = o / ocg * icg + i;
                                 if (sy < 0 || sx < 0 || sy >= c->ih || sx >= c->iw)
                                     continue;
-                                double v = t->src[(((size_t)n * c->ic + ch) * c->ih + sy) * c->iw + sx], a = fabs(v);
+                                double v = t->src[(((size_t)n * c->ic + ch) * c->ih + sy) * c->iw + sx],
+                                       a = fabs(v);
                                 if (c->pre_affine) {
                                     a = a * fabs(t->pre_scale[ch]) + fabs(t->pre_shift[ch]);
                                     v = v * t->pre_scale[ch] + t->pre_shift[ch];
@@ -52,7 +54,8 @@ static void reference(conv_case *t)
                                 mag += fabs(w) * a;
                             }
                     t->bound[at] = 2 * ((double)k + 12) * KT_EPS * mag;
-                    double r = kt_act(c->post.act, c->post.alpha, c->post.beta, t->slope ? t->slope[o] : 1, sum);
+                    double r =
+                        kt_act(c->post.act, c->post.alpha, c->post.beta, t->slope ? t->slope[o] : 1, sum);
                     t->bound[at] += 8 * KT_EPS * fabs(r);
                     if (c->post.residual) {
                         r += t->res[at];
@@ -72,14 +75,25 @@ enum { KIND_DENSE, KIND_POINTWISE, KIND_FIRST, KIND_DEPTHWISE, KIND_THREE, KIND_
 
 static bool make_case(conv_case *t, int kind)
 {
-    static const mien__act acts[] = { MIEN__ACT_NONE, MIEN__ACT_RELU, MIEN__ACT_PRELU, MIEN__ACT_PRELU,
-                                      MIEN__ACT_LEAKY, MIEN__ACT_SIGMOID, MIEN__ACT_HSWISH, MIEN__ACT_CLIP,
-                                      MIEN__ACT_SWISH, MIEN__ACT_TANH, MIEN__ACT_HSIGMOID, MIEN__ACT_GELU };
+    static const mien__act acts[] = {
+        MIEN__ACT_NONE,  MIEN__ACT_RELU,    MIEN__ACT_PRELU,    MIEN__ACT_PRELU,
+        MIEN__ACT_LEAKY, MIEN__ACT_SIGMOID, MIEN__ACT_HSWISH,   MIEN__ACT_CLIP,
+        MIEN__ACT_SWISH, MIEN__ACT_TANH,    MIEN__ACT_HSIGMOID, MIEN__ACT_GELU
+    };
     memset(t, 0, sizeof *t);
     mien__conv *const c = &t->c;
-    *c = (mien__conv){ .n = kt_int(1, 3), .ic = kt_int(1, 65), .ih = kt_int(1, 33), .iw = kt_int(1, 65),
-                       .oc = kt_int(1, 65), .kh = kt_int(1, 5), .kw = kt_int(1, 5), .sh = kt_int(1, 3),
-                       .sw = kt_int(1, 3), .dh = kt_int(1, 2), .dw = kt_int(1, 2), .groups = 1 };
+    *c = (mien__conv){ .n = kt_int(1, 3),
+                       .ic = kt_int(1, 65),
+                       .ih = kt_int(1, 33),
+                       .iw = kt_int(1, 65),
+                       .oc = kt_int(1, 65),
+                       .kh = kt_int(1, 5),
+                       .kw = kt_int(1, 5),
+                       .sh = kt_int(1, 3),
+                       .sw = kt_int(1, 3),
+                       .dh = kt_int(1, 2),
+                       .dw = kt_int(1, 2),
+                       .groups = 1 };
     if (kind == KIND_POINTWISE)
         c->kh = c->kw = 1;
     if (kind == KIND_FIRST)
@@ -100,7 +114,8 @@ static bool make_case(conv_case *t, int kind)
         c->sh = c->sw = c->dh = c->dw = 1;
     }
     if (kind == KIND_BIG)
-        c->n = 1 + kt_int(0, 1), c->ic = kt_int(60, 130), c->oc = kt_int(60, 130), c->iw = c->ih = kt_int(6, 15);
+        c->n = 1 + kt_int(0, 1), c->ic = kt_int(60, 130), c->oc = kt_int(60, 130),
+        c->iw = c->ih = kt_int(6, 15);
     c->pt = kt_int(0, (c->kh - 1) * c->dh), c->pb = kt_int(0, (c->kh - 1) * c->dh);
     c->pl = kt_int(0, (c->kw - 1) * c->dw), c->pr = kt_int(0, (c->kw - 1) * c->dw);
     if (kt_int(0, 2) == 0)
@@ -137,18 +152,22 @@ static void drop_case(conv_case *t)
 static void describe(const conv_case *t, const mien__kernels *k, const char *kernel, int trial)
 {
     const mien__conv *const c = &t->c;
-    fprintf(stderr, "%s %s: seed %llu trial %d n %d ic %d %dx%d oc %d %dx%d k %dx%d s %d,%d d %d,%d p %d,%d,%d,%d "
-            "g %d act %d res %d act2 %d pre %d\n", k->name, kernel, (unsigned long long)kt_seed, trial, c->n, c->ic,
-            c->ih, c->iw, c->oc, c->oh, c->ow, c->kh, c->kw, c->sh, c->sw, c->dh, c->dw, c->pt, c->pl, c->pb, c->pr,
-            c->groups, c->post.act, c->post.residual, c->post.act2, c->pre_affine);
+    fprintf(stderr,
+            "%s %s: seed %llu trial %d n %d ic %d %dx%d oc %d %dx%d k %dx%d s %d,%d d %d,%d p %d,%d,%d,%d "
+            "g %d act %d res %d act2 %d pre %d\n",
+            k->name, kernel, (unsigned long long)kt_seed, trial, c->n, c->ic, c->ih, c->iw, c->oc, c->oh,
+            c->ow, c->kh, c->kw, c->sh, c->sw, c->dh, c->dw, c->pt, c->pl, c->pb, c->pr, c->groups,
+            c->post.act, c->post.residual, c->post.act2, c->pre_affine);
 }
 
 /* Winograd's own bound, on every output alike */
 static double winograd_bound(const conv_case *t, const char *kernel)
 {
     const mien__conv *const c = &t->c;
-    const int m = !strncmp(kernel, "winograd2", 9) ? 2 : !strncmp(kernel, "winograd3", 9) ? 3
-                  : !strncmp(kernel, "winograd4", 9) ? 4 : 0;
+    const int m = !strncmp(kernel, "winograd2", 9)   ? 2
+                  : !strncmp(kernel, "winograd3", 9) ? 3
+                  : !strncmp(kernel, "winograd4", 9) ? 4
+                                                     : 0;
     static const double factor[] = { 0, 0, 4, 12, 12 };
     double scale = 1, shift = 0;
     for (int i = 0; c->pre_affine && i < c->ic; i++)
@@ -156,10 +175,11 @@ static double winograd_bound(const conv_case *t, const char *kernel)
     return factor[m] * KT_EPS * 9 * c->ic * 0.25 * (scale + shift);
 }
 
-static void run_once(const mien__kernels *k, const conv_case *t, const mien__conv_plan *plan, const float *src,
-                     const float *res, float *dst, mien__pool *pool)
+static void run_once(const mien__kernels *k, const conv_case *t, const mien__conv_plan *plan,
+                     const float *src, const float *res, float *dst, mien__pool *pool)
 {
-    kt_buf packed = kt_alloc(plan->packed_bytes / sizeof(float)), scratch = kt_alloc(plan->scratch_bytes / sizeof(float));
+    kt_buf packed = kt_alloc(plan->packed_bytes / sizeof(float)),
+           scratch = kt_alloc(plan->scratch_bytes / sizeof(float));
     const mien__conv_weights w = { t->w, t->bias, t->slope, t->slope2, t->pre_scale, t->pre_shift };
     assert_int_equal(plan->packed_bytes % sizeof(float), 0);
     assert_int_equal(plan->scratch_bytes % sizeof(float), 0);
@@ -217,8 +237,8 @@ static void check_level(const mien__kernels *k, const conv_case *t, int trial, i
         one.c.n = 1;
         const int last = c->n - 1;
         assert_true(k->conv_plan(&one.c, 1, &plan));
-        run_once(k, &one, &plan, src.p + last * (in / c->n), c->post.residual ? res.p + last * (out / c->n) : NULL,
-                 dst2.p, NULL);
+        run_once(k, &one, &plan, src.p + last * (in / c->n),
+                 c->post.residual ? res.p + last * (out / c->n) : NULL, dst2.p, NULL);
         if (memcmp(dst.p + last * (out / c->n), dst2.p, out / c->n * sizeof(float))) {
             describe(t, k, plan.kernel, trial);
             fail_msg("an image alone gives other bytes than in a batch");

@@ -1,6 +1,6 @@
-/* Every other entry of every kernel table against the same in double: fully connected, layouts, pooling, averages,
- * affine, two operands, gates, upsampling, activations, pixels to planes. Counts 0..65 and larger, guard pages,
- * threads 1, 2 and 7 with the same bytes.
+/* Every other entry of every kernel table against the same in double: fully connected, layouts, pooling,
+ * averages, affine, two operands, gates, upsampling, activations, pixels to planes. Counts 0..65 and larger,
+ * guard pages, threads 1, 2 and 7 with the same bytes.
  *
  * Bounds: sums of k terms k eps sum |a||b|; activations 16 eps of the value (8 ulp), gelu 64 eps (1 + x^2/8).
  */
@@ -21,8 +21,8 @@ static void same(const mien__kernels *k, const char *what, const float *a, const
         fail_msg("%s %s: other bytes with other threads", k->name, what);
 }
 
-#define EACH_LEVEL(k)                                                                              \
-    for (size_t l_ = 0; l_ < MIEN_COUNTOF(kt_levels); l_++)                                        \
+#define EACH_LEVEL(k)                                       \
+    for (size_t l_ = 0; l_ < MIEN_COUNTOF(kt_levels); l_++) \
         for (const mien__kernels *k = mien__kernels_for(kt_levels[l_]); k; k = NULL)
 
 static void fc_matches_reference(void **state)
@@ -32,7 +32,8 @@ static void fc_matches_reference(void **state)
     {
         kt_start(7001);
         for (int trial = 0; trial < 60; trial++) {
-            const int n = kt_int(1, 9), m = kt_int(1, trial % 4 ? 65 : 300), k = kt_int(1, trial % 5 ? 65 : 3000);
+            const int n = kt_int(1, 9), m = kt_int(1, trial % 4 ? 65 : 300),
+                      k = kt_int(1, trial % 5 ? 65 : 3000);
             const size_t mk = (size_t)m * k, nm = (size_t)n * m, nk = (size_t)n * k;
             const bool prelu = kt_int(0, 1), biased = kt_int(0, 3) > 0;
             kt_buf w = kt_alloc(mk), b = kt_alloc((size_t)m), s = kt_alloc((size_t)m), src = kt_alloc(nk);
@@ -84,7 +85,8 @@ static void layouts_round_trip(void **state)
                 same(t, "to_plain", a.p, back[p].p, plain);
             }
             for (int i = 0; i < n * c * hw; i++)
-                check(t, "to_blocked", trial, b[0].p[kt_at(t, c, hw, i / (c * hw), i / hw % c, i % hw)], a.p[i], 0);
+                check(t, "to_blocked", trial, b[0].p[kt_at(t, c, hw, i / (c * hw), i / hw % c, i % hw)],
+                      a.p[i], 0);
             for (int p = 0; p < 3; p++)
                 kt_free(&b[p]), kt_free(&back[p]);
             kt_free(&a);
@@ -115,9 +117,16 @@ static void pools_match_reference(void **state)
     {
         kt_start(7003);
         for (int trial = 0; trial < 80; trial++) {
-            mien__pool2d p = { .n = kt_int(1, 3), .c = kt_int(1, 40), .ih = kt_int(3, 30), .iw = kt_int(3, 30),
-                               .kh = kt_int(1, 3), .kw = kt_int(1, 3), .sh = kt_int(1, 3), .sw = kt_int(1, 3),
-                               .is_max = kt_int(0, 1), .count_pad = kt_int(0, 1) };
+            mien__pool2d p = { .n = kt_int(1, 3),
+                               .c = kt_int(1, 40),
+                               .ih = kt_int(3, 30),
+                               .iw = kt_int(3, 30),
+                               .kh = kt_int(1, 3),
+                               .kw = kt_int(1, 3),
+                               .sh = kt_int(1, 3),
+                               .sw = kt_int(1, 3),
+                               .is_max = kt_int(0, 1),
+                               .count_pad = kt_int(0, 1) };
             p.pt = kt_int(0, p.kh - 1), p.pb = kt_int(0, p.kh - 1);
             p.pl = kt_int(0, p.kw - 1), p.pr = kt_int(0, p.kw - 1);
             p.oh = (p.ih + p.pt + p.pb - p.kh) / p.sh + 1, p.ow = (p.iw + p.pl + p.pr - p.kw) / p.sw + 1;
@@ -160,13 +169,16 @@ static void channel_kernels_match_reference(void **state)
     {
         kt_start(7004);
         for (int trial = 0; trial < 60; trial++) {
-            const int n = kt_int(1, 3), c = kt_int(1, 65), ih = kt_int(1, 40), iw = kt_int(1, trial % 9 ? 20 : 90);
+            const int n = kt_int(1, 3), c = kt_int(1, 65), ih = kt_int(1, 40),
+                      iw = kt_int(1, trial % 9 ? 20 : 90);
             const int fh = kt_int(1, 3), fw = kt_int(1, 3), hw = ih * iw, uhw = hw * fh * fw;
-            const size_t plain = (size_t)n * c * hw, in = kt_blocked(t, n, c, hw), up = kt_blocked(t, n, c, uhw);
+            const size_t plain = (size_t)n * c * hw, in = kt_blocked(t, n, c, hw),
+                         up = kt_blocked(t, n, c, uhw);
             const size_t chans = kt_blocked(t, 1, c, 1), gates = kt_blocked(t, n, c, 1);
             kt_buf a = kt_alloc(plain), b = kt_alloc(in), s = kt_alloc(chans), f = kt_alloc(chans);
             kt_buf sl = kt_alloc(chans), g = kt_alloc(gates), d[3], e[3], u[3];
-            kt_fill(&a, plain), kt_fill(&s, chans), kt_fill(&f, chans), kt_fill(&sl, chans), kt_fill(&g, gates);
+            kt_fill(&a, plain), kt_fill(&s, chans), kt_fill(&f, chans), kt_fill(&sl, chans),
+                kt_fill(&g, gates);
             kt_block(t, n, c, hw, a.p, b.p);
             const bool unscaled = kt_int(0, 3) == 0;
             const mien__post post = { .act = MIEN__ACT_PRELU };
@@ -202,7 +214,8 @@ static void channel_kernels_match_reference(void **state)
 
 static void binary_matches_reference(void **state)
 {
-    static const int ops[] = { MIEN__OP_Add, MIEN__OP_Sub, MIEN__OP_Mul, MIEN__OP_Div, MIEN__OP_Max, MIEN__OP_Min };
+    static const int ops[] = { MIEN__OP_Add, MIEN__OP_Sub, MIEN__OP_Mul,
+                               MIEN__OP_Div, MIEN__OP_Max, MIEN__OP_Min };
     (void)state;
     EACH_LEVEL(t)
     {
@@ -220,8 +233,12 @@ static void binary_matches_reference(void **state)
             }
             for (size_t i = 0; i < n; i++) {
                 const double x = a.p[i], y = b.p[i];
-                double want = op == MIEN__OP_Add ? x + y : op == MIEN__OP_Sub ? x - y : op == MIEN__OP_Mul ? x * y
-                              : op == MIEN__OP_Div ? x / y : op == MIEN__OP_Max ? fmax(x, y) : fmin(x, y);
+                double want = op == MIEN__OP_Add   ? x + y
+                              : op == MIEN__OP_Sub ? x - y
+                              : op == MIEN__OP_Mul ? x * y
+                              : op == MIEN__OP_Div ? x / y
+                              : op == MIEN__OP_Max ? fmax(x, y)
+                                                   : fmin(x, y);
                 if (post.act == MIEN__ACT_RELU)
                     want = fmax(0, want);
                 check(t, "binary", trial, d[0].p[i], want, 2 * KT_EPS * fabs(want));
@@ -257,11 +274,14 @@ static void activations_match_reference(void **state)
             for (int i = 0; i < N; i++) {
                 const double want = kt_act((mien__act)act, alpha, beta, 1, a.p[i]);
                 const double x = fmin(100, fabs(a.p[i]));
-                /* the piecewise linear ones cancel near their corners; exp multiplies the error of its argument x^2/2;
-                 * far tails end at the smallest normal */
-                const double slack = act == MIEN__ACT_HSWISH ? 4 * KT_EPS * x : act == MIEN__ACT_HSIGMOID ? 8 * KT_EPS : 0;
+                /* the piecewise linear ones cancel near their corners; exp multiplies the error of its
+                 * argument x^2/2; far tails end at the smallest normal */
+                const double slack = act == MIEN__ACT_HSWISH     ? 4 * KT_EPS * x
+                                     : act == MIEN__ACT_HSIGMOID ? 8 * KT_EPS
+                                                                 : 0;
                 const double ulps = act == MIEN__ACT_GELU ? 64 * (1 + x * x / 8) : 16;
-                check(t, "activate", act * 100000 + i, d[0].p[i], want, ulps * KT_EPS * fabs(want) + slack + 2e-37);
+                check(t, "activate", act * 100000 + i, d[0].p[i], want,
+                      ulps * KT_EPS * fabs(want) + slack + 2e-37);
             }
         }
         for (size_t n = 0; n < 66; n++) {

@@ -220,10 +220,10 @@ static void buf_append_short_of_memory_keeps_content(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        HOOKED(mul_and_add_overflow_is_refused),     HOOKED(alloc_goes_through_hook_and_counts),
-        HOOKED(alloc_array_overflow_returns_null),   HOOKED(grow_array_failing_keeps_old),
-        HOOKED(arena_objects_are_apart_and_bounded), HOOKED(arena_arrays_are_zero_and_checked),
-        HOOKED(arena_short_of_memory_stays_usable),  HOOKED(buf_append_grows_to_its_maximum),
+        HOOKED(mul_and_add_overflow_is_refused),          HOOKED(alloc_goes_through_hook_and_counts),
+        HOOKED(alloc_array_overflow_returns_null),        HOOKED(grow_array_failing_keeps_old),
+        HOOKED(arena_objects_are_apart_and_bounded),      HOOKED(arena_arrays_are_zero_and_checked),
+        HOOKED(arena_short_of_memory_stays_usable),       HOOKED(buf_append_grows_to_its_maximum),
         HOOKED(buf_append_short_of_memory_keeps_content),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -94,7 +94,8 @@ static void write_failing_leaves_old_file_and_nothing_else(void **state)
     const int before = entries_in_dir();
     assert_int_equal(mien__file_write_atomic(in_dir("no/such/folder"), "x", 1, &err), MIEN_E_IO);
     assert_int_equal(mkdir(in_dir("taken"), 0700), 0);
-    assert_int_equal(mien__file_write_atomic(in_dir("taken"), "x", 1, &err), MIEN_E_IO); /* rename onto a folder */
+    assert_int_equal(mien__file_write_atomic(in_dir("taken"), "x", 1, &err),
+                     MIEN_E_IO); /* rename onto a folder */
     assert_int_equal(rmdir(in_dir("taken")), 0);
     assert_int_equal(entries_in_dir(), before);
 }

@@ -1,4 +1,5 @@
-/* The thread pool: every task once, any number of them, nested runs in place, same result for any thread count. */
+/* The thread pool: every task once, any number of them, nested runs in place, same result for any thread
+ * count. */
 #include "base/base.h"
 #include <setjmp.h>
 #include <stdarg.h>

@@ -81,18 +81,49 @@ static void parse_i64_reads_whole_strings_only(void **state)
 static void parse_f64_odd_input(void **state)
 {
     (void)state;
-    static const char *const good[] = { "0",     "-0",      "1",       "-1.5",   "+2.25",    "1.",
-                                        ".5",    "1e3",     "1E-3",    "1e+3",   "0.1",      "3.14159265358979",
-                                        "1e308", "1e-308",  "12345678901234567890", "0.000000000000000000001",
-                                        "0e999", "123e-2",  "4.9e-300" };
+    static const char *const good[] = { "0",
+                                        "-0",
+                                        "1",
+                                        "-1.5",
+                                        "+2.25",
+                                        "1.",
+                                        ".5",
+                                        "1e3",
+                                        "1E-3",
+                                        "1e+3",
+                                        "0.1",
+                                        "3.14159265358979",
+                                        "1e308",
+                                        "1e-308",
+                                        "12345678901234567890",
+                                        "0.000000000000000000001",
+                                        "0e999",
+                                        "123e-2",
+                                        "4.9e-300" };
     for (size_t i = 0; i < MIEN_COUNTOF(good); i++) {
         double v = NAN;
         const double want = strtod(good[i], NULL);
         assert_true(mien__parse_f64(good[i], &v));
         assert_true(fabs(v - want) <= 4 * 0x1p-53 * fabs(want));
     }
-    static const char *const bad[] = { "",    ".",   "-",   "e5",   "1e",    "1e+",  "1.2.3", "1,5",  " 1",
-                                       "1 ",  "nan", "inf", "-inf", "1e999", "0x1p3", "1f",   "--1",  "1e5.0",
+    static const char *const bad[] = { "",
+                                       ".",
+                                       "-",
+                                       "e5",
+                                       "1e",
+                                       "1e+",
+                                       "1.2.3",
+                                       "1,5",
+                                       " 1",
+                                       "1 ",
+                                       "nan",
+                                       "inf",
+                                       "-inf",
+                                       "1e999",
+                                       "0x1p3",
+                                       "1f",
+                                       "--1",
+                                       "1e5.0",
                                        "1e99999999999999999999" };
     for (size_t i = 0; i < MIEN_COUNTOF(bad); i++) {
         double v = 42;

@@ -141,7 +141,8 @@ static void detect_24_px_and_frame_filling_faces_in_12_megapixels(void **state)
     const size_t n = find(mien_image_view_of(img), &f);
     if (n != 4)
         for (size_t k = 0; k < n; k++)
-            print_error("face at (%.0f, %.0f), %.1f px, score %.2f\n", f[k].x0, f[k].y0, f[k].x1 - f[k].x0, f[k].score);
+            print_error("face at (%.0f, %.0f), %.1f px, score %.2f\n", f[k].x0, f[k].y0, f[k].x1 - f[k].x0,
+                        f[k].score);
     assert_int_equal(n, 4);
     for (int i = 0; i < 4; i++) {
         int hits = 0;

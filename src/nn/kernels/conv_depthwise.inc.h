@@ -1,8 +1,9 @@
 /* Depthwise convolution (one filter per channel), activation and residual fused.
  *
- * Channels are vector lanes; a run of DW_R outputs of a row shares each loaded source vector among the taps of that
- * row where kernel width and stride are known (3 and 5, stride 1 and 2, no dilation). Columns whose taps leave the
- * picture go one by one with the taps that exist. Taps are summed row by row, left to right, in every path.
+ * Channels are vector lanes; a run of DW_R outputs of a row shares each loaded source vector among the taps
+ * of that row where kernel width and stride are known (3 and 5, stride 1 and 2, no dilation). Columns whose
+ * taps leave the picture go one by one with the taps that exist. Taps are summed row by row, left to right,
+ * in every path.
  *
  * Weights: head, then [channel block][tap][VB].
  */
@@ -59,10 +60,10 @@ typedef struct dw_ctx {
 } dw_ctx;
 
 typedef struct dw_row {
-    const float *src; /* source row of the first existing tap row, column 0 */
+    const float *src;   /* source row of the first existing tap row, column 0 */
     ptrdiff_t src_step; /* floats from tap row to tap row */
-    const float *w;   /* weights of the first existing tap row */
-    int kys;          /* tap rows that exist */
+    const float *w;     /* weights of the first existing tap row */
+    int kys;            /* tap rows that exist */
     vf bias, slope, slope2;
     const float *res;
     float *dst;
@@ -70,8 +71,9 @@ typedef struct dw_row {
 
 VF_INLINE void dw_store(const dw_ctx *x, const dw_row *r, int col, vf v)
 {
-    vf_store(r->dst + (ptrdiff_t)col * VB,
-             post_full(&x->post, v, r->slope, x->post.residual ? r->res + (ptrdiff_t)col * VB : NULL, r->slope2));
+    vf_store(
+        r->dst + (ptrdiff_t)col * VB,
+        post_full(&x->post, v, r->slope, x->post.residual ? r->res + (ptrdiff_t)col * VB : NULL, r->slope2));
 }
 
 /* any kernel, one output */
@@ -105,16 +107,16 @@ VF_INLINE void dw_run(const dw_ctx *x, const dw_row *r, int col, const int N, co
     VF_UNROLL for (int i = 0; i < N; i++) dw_store(x, r, col + i, acc[i]);
 }
 
-#define DW_SPAN(k, s)                                                                              \
-    static void dw_span_##k##_##s(const dw_ctx *x, const dw_row *r)                                \
-    {                                                                                              \
-        int col = x->x0;                                                                           \
-        for (; col + DW_R <= x->x1; col += DW_R)                                                   \
-            dw_run(x, r, col, DW_R, k, s);                                                         \
-        for (; col + 2 <= x->x1; col += 2)                                                         \
-            dw_run(x, r, col, 2, k, s);                                                            \
-        for (; col < x->x1; col++)                                                                 \
-            dw_run(x, r, col, 1, k, s);                                                            \
+#define DW_SPAN(k, s)                                               \
+    static void dw_span_##k##_##s(const dw_ctx *x, const dw_row *r) \
+    {                                                               \
+        int col = x->x0;                                            \
+        for (; col + DW_R <= x->x1; col += DW_R)                    \
+            dw_run(x, r, col, DW_R, k, s);                          \
+        for (; col + 2 <= x->x1; col += 2)                          \
+            dw_run(x, r, col, 2, k, s);                             \
+        for (; col < x->x1; col++)                                  \
+            dw_run(x, r, col, 1, k, s);                             \
     }
 DW_SPAN(3, 1)
 DW_SPAN(3, 2)
@@ -154,8 +156,10 @@ static void dw_task(void *ctx, size_t task, unsigned worker)
     const int cb = (int)(plane % (size_t)cbs), taps = c->kh * c->kw;
     const float *const src = x->src + (ptrdiff_t)plane * c->ih * c->iw * VB;
     const float *const w = x->head.w + (ptrdiff_t)cb * taps * VB;
-    dw_row r = { .src_step = (ptrdiff_t)c->dh * c->iw * VB, .bias = vf_load(x->head.bias + cb * VB),
-                 .slope = vf_load(x->head.slope + cb * VB), .slope2 = vf_load(x->head.slope2 + cb * VB) };
+    dw_row r = { .src_step = (ptrdiff_t)c->dh * c->iw * VB,
+                 .bias = vf_load(x->head.bias + cb * VB),
+                 .slope = vf_load(x->head.slope + cb * VB),
+                 .slope2 = vf_load(x->head.slope2 + cb * VB) };
     for (int y = chunk * x->rows; y < min_i(c->oh, (chunk + 1) * x->rows); y++) {
         const int top = y * c->sh - c->pt;
         const int ky0 = top < 0 ? min_i(c->kh, div_up(-top, c->dh)) : 0;
@@ -174,13 +178,17 @@ static void dw_task(void *ctx, size_t task, unsigned worker)
     }
 }
 
-static void depthwise_run(const mien__conv_plan *p, const void *packed, const float *src, const float *residual,
-                          float *dst, void *scratch, mien__pool *pool)
+static void depthwise_run(const mien__conv_plan *p, const void *packed, const float *src,
+                          const float *residual, float *dst, void *scratch, mien__pool *pool)
 {
     const mien__conv *const c = &p->c;
     (void)scratch;
-    dw_ctx x = { .c = c, .head = conv_head_at(c, packed), .post = post_make(&c->post), .src = src,
-                 .res = residual, .dst = dst };
+    dw_ctx x = { .c = c,
+                 .head = conv_head_at(c, packed),
+                 .post = post_make(&c->post),
+                 .src = src,
+                 .res = residual,
+                 .dst = dst };
     const int room = c->iw + c->pl - (c->kw - 1) * c->dw - 1; /* last column start that fits */
     x.x0 = min_i(c->ow, div_up(c->pl, c->sw));
     x.x1 = room < 0 ? x.x0 : max_i(x.x0, min_i(c->ow, room / c->sw + 1));

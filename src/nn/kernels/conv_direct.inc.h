@@ -1,11 +1,11 @@
-/* Dense convolution of any kernel, stride, dilation and padding, without lowering: the micro-kernel walks kernel taps
- * as offsets into the source.
+/* Dense convolution of any kernel, stride, dilation and padding, without lowering: the micro-kernel walks
+ * kernel taps as offsets into the source.
  *
- * Where the source cannot be read in place (padding, column stride, affine in front) it is first copied to scratch:
- * zero border, and columns of a stride split into phases, so that pixels of one tap lie side by side again; by bands
- * of rows within each task where all weights stay cached, else whole before the first task.
- * 1x1 is the same with one tap and the picture flattened to pseudo-rows. A plain source (first layer) is a source of
- * ic*kh*kw taps of one lane.
+ * Where the source cannot be read in place (padding, column stride, affine in front) it is first copied to
+ * scratch: zero border, and columns of a stride split into phases, so that pixels of one tap lie side by side
+ * again; by bands of rows within each task where all weights stay cached, else whole before the first task.
+ * 1x1 is the same with one tap and the picture flattened to pseudo-rows. A plain source (first layer) is a
+ * source of ic*kh*kw taps of one lane.
  *
  * Weights: [group of UKR_C output blocks][icb][tap][lane][UKR_C*VB], only lanes that carry channels.
  */
@@ -16,23 +16,25 @@
 
 enum {
     DIRECT_MAX_TAPS = 512,
-    DIRECT_COPY_ROWS = 16,            /* rows of one copying task */
-    DIRECT_TASK_MACS = 3 << 20,       /* work of one task, about 40 us */
-    DIRECT_WEIGHTS_IN_L2 = 640 << 10, /* bytes; above, a group of outputs keeps its weights while pixels pass */
-    DIRECT_SCRATCH = 8 << 20,         /* images copied together share this */
+    DIRECT_COPY_ROWS = 16,      /* rows of one copying task */
+    DIRECT_TASK_MACS = 3 << 20, /* work of one task, about 40 us */
+    DIRECT_WEIGHTS_IN_L2 =
+        640 << 10,            /* bytes; above, a group of outputs keeps its weights while pixels pass */
+    DIRECT_SCRATCH = 8 << 20, /* images copied together share this */
 };
 
 typedef struct direct_geom {
     bool copy, fold, flat, dual;
-    bool own;              /* each task copies the rows it needs, to its worker's scratch */
-    int ps;                /* floats between pixels: VB or 1 */
-    int planes;            /* input blocks, or channels of a plain source */
-    int phases, wq, hp, row_step, row_mul; /* of the copy: column phases, columns per phase, rows, source step */
-    ptrdiff_t row, plane, image;           /* floats, of what the micro-kernel reads */
-    int rows, row_len;     /* output rows as walked; the last may be short when flat */
-    int images;            /* copied at a time */
-    int taps, icbs;        /* as the micro-kernel sees them */
-    int groups, chunk, chunks; /* of output blocks; rows per task; tasks per image (and group) */
+    bool own;   /* each task copies the rows it needs, to its worker's scratch */
+    int ps;     /* floats between pixels: VB or 1 */
+    int planes; /* input blocks, or channels of a plain source */
+    int phases, wq, hp, row_step,
+        row_mul;                 /* of the copy: column phases, columns per phase, rows, source step */
+    ptrdiff_t row, plane, image; /* floats, of what the micro-kernel reads */
+    int rows, row_len;           /* output rows as walked; the last may be short when flat */
+    int images;                  /* copied at a time */
+    int taps, icbs;              /* as the micro-kernel sees them */
+    int groups, chunk, chunks;   /* of output blocks; rows per task; tasks per image (and group) */
     bool outer_groups;
 } direct_geom;
 
@@ -84,13 +86,14 @@ static direct_geom direct_geometry(const mien__conv *c)
 
 static bool direct_plan(const mien__conv *c, mien__conv_plan *p)
 {
-    if (c->groups != 1 || c->kh * c->kw * (c->src_plain ? c->ic : 1) > DIRECT_MAX_TAPS || !post_supported(&c->post) ||
-        (c->src_plain && c->pre_affine && conv_is_padded(c)))
+    if (c->groups != 1 || c->kh * c->kw * (c->src_plain ? c->ic : 1) > DIRECT_MAX_TAPS ||
+        !post_supported(&c->post) || (c->src_plain && c->pre_affine && conv_is_padded(c)))
         return false;
     const direct_geom g = direct_geometry(c);
     p->algo = ALGO_DIRECT;
     p->kernel = c->src_plain ? VF_KERNEL("first") : g.flat ? VF_KERNEL("pointwise") : VF_KERNEL("direct");
-    p->packed_bytes = (conv_head_floats(c) + (size_t)c->ic * c->kh * c->kw * g.groups * UKR_C * VB) * sizeof(float);
+    p->packed_bytes =
+        (conv_head_floats(c) + (size_t)c->ic * c->kh * c->kw * g.groups * UKR_C * VB) * sizeof(float);
     p->scratch_bytes = g.copy ? (g.own ? p->threads : (size_t)g.images) * (size_t)g.image * sizeof(float) : 0;
     return true;
 }
@@ -122,7 +125,7 @@ typedef struct direct_run_ctx {
     direct_geom g;
     conv_head head;
     post_ctx post;
-    const float *src;  /* of the first image of this round */
+    const float *src; /* of the first image of this round */
     float *scratch;
     const float *from; /* what the micro-kernel reads: scratch or src */
     ptrdiff_t from_image;
@@ -183,8 +186,10 @@ static void direct_copy_task(void *ctx, size_t task, unsigned worker)
     const direct_run_ctx *const x = ctx;
     const direct_geom *const g = &x->g;
     (void)worker;
-    const int chunks = div_up(g->hp, DIRECT_COPY_ROWS), first = (int)(task % (size_t)chunks) * DIRECT_COPY_ROWS;
-    const int plane = (int)(task / (size_t)chunks) % g->planes, image = (int)(task / (size_t)chunks) / g->planes;
+    const int chunks = div_up(g->hp, DIRECT_COPY_ROWS),
+              first = (int)(task % (size_t)chunks) * DIRECT_COPY_ROWS;
+    const int plane = (int)(task / (size_t)chunks) % g->planes,
+              image = (int)(task / (size_t)chunks) / g->planes;
     direct_copy_rows(x, image, plane, first, min_i(g->hp, first + DIRECT_COPY_ROWS),
                      x->scratch + image * g->image + plane * g->plane + first * g->row);
 }
@@ -198,9 +203,15 @@ static void direct_row(const direct_run_ctx *x, const float *from, int image, in
     const int ocbs = div_up(c->oc, VB), vecs = min_i(UKR_C, ocbs - group * UKR_C);
     const ptrdiff_t at = (((ptrdiff_t)image * ocbs + group * UKR_C) * hw + (ptrdiff_t)row * g->row_len) * VB;
     const size_t k = (size_t)c->ic * c->kh * c->kw;
-    ukr_args u = { .seg = g->row_mul * g->row, .icb_stride = g->plane, .tap = x->tap, .taps = g->taps,
-                   .icbs = g->icbs, .lanes_last = c->ic - (g->icbs - 1) * VB, .post = &x->post,
-                   .dst_ocb = hw * VB, .dst_seg = (ptrdiff_t)c->ow * VB };
+    ukr_args u = { .seg = g->row_mul * g->row,
+                   .icb_stride = g->plane,
+                   .tap = x->tap,
+                   .taps = g->taps,
+                   .icbs = g->icbs,
+                   .lanes_last = c->ic - (g->icbs - 1) * VB,
+                   .post = &x->post,
+                   .dst_ocb = hw * VB,
+                   .dst_seg = (ptrdiff_t)c->ow * VB };
     const int oc0 = group * UKR_C * VB;
     u.w = x->head.w + (size_t)group * k * UKR_C * VB;
     u.bias = x->head.bias + oc0, u.slope = x->head.slope + oc0, u.slope2 = x->head.slope2 + oc0;
@@ -211,7 +222,8 @@ static void direct_row(const direct_run_ctx *x, const float *from, int image, in
         ukr_table_dual[c->ow][vecs - 1](&u);
         return;
     }
-    const int len = g->flat ? min_i(g->row_len, (int)hw - row * g->row_len) : g->row_len, blocks = ukr_blocks(len);
+    const int len = g->flat ? min_i(g->row_len, (int)hw - row * g->row_len) : g->row_len,
+              blocks = ukr_blocks(len);
     for (int b = 0; b < blocks; b++) {
         const int n = ukr_cut(len, blocks, b);
         (g->ps == 1 ? ukr_table_plain : ukr_table)[n][vecs - 1](&u);
@@ -234,7 +246,8 @@ static void direct_task(void *ctx, size_t task, unsigned worker)
     const float *from = x->from + image * x->from_image;
     if (g->own) {
         float *const band = x->scratch + worker * (size_t)g->image;
-        const int top = row0 * g->row_mul, rows = (end - 1 - row0) * g->row_mul + (x->c->kh - 1) * x->c->dh + 1;
+        const int top = row0 * g->row_mul,
+                  rows = (end - 1 - row0) * g->row_mul + (x->c->kh - 1) * x->c->dh + 1;
         for (int plane = 0; plane < g->planes; plane++)
             direct_copy_rows(x, image, plane, top, top + rows, band + plane * g->plane);
         from = band - (ptrdiff_t)top * g->row;
@@ -262,8 +275,11 @@ static void direct_run(const mien__conv_plan *p, const void *packed, const float
                        float *dst, void *scratch, mien__pool *pool)
 {
     const mien__conv *const c = &p->c;
-    direct_run_ctx x = { .c = c, .g = direct_geometry(c), .head = conv_head_at(c, packed),
-                         .post = post_make(&c->post), .scratch = scratch };
+    direct_run_ctx x = { .c = c,
+                         .g = direct_geometry(c),
+                         .head = conv_head_at(c, packed),
+                         .post = post_make(&c->post),
+                         .scratch = scratch };
     direct_taps(&x);
     const direct_geom *const g = &x.g;
     const ptrdiff_t in = (ptrdiff_t)g->planes * c->ih * c->iw * g->ps;

@@ -1,13 +1,14 @@
 /* 3x3 convolution at stride 1 by Winograd F(m x m, 3 x 3), m = 2, 3 or 4 (winograd_transforms.inc.h).
  *
- * Output is cut into m x m tiles, numbered through all images of the batch. Per chunk of tiles: transform the input
- * into V[k][icb][tile] (k = 0 .. (m+2)^2 - 1), then per group of UKR_C output blocks multiply by the micro-kernel
- * into M[k][c][tile] and transform back, with bias, activation and residual on the way to memory.
+ * Output is cut into m x m tiles, numbered through all images of the batch. Per chunk of tiles: transform the
+ * input into V[k][icb][tile] (k = 0 .. (m+2)^2 - 1), then per group of UKR_C output blocks multiply by the
+ * micro-kernel into M[k][c][tile] and transform back, with bias, activation and residual on the way to
+ * memory.
  *
- * Two ways to share work: where the transformed weights fit the second cache, workers take whole chunks ("own": V per
- * worker); else all workers share one large chunk, so that weights are read once ("shared": V common, tasks are
- * output groups). m is chosen by a cost model of measured constants; neither threads nor the batch enter it,
- * so that they do not show in the result.
+ * Two ways to share work: where the transformed weights fit the second cache, workers take whole chunks
+ * ("own": V per worker); else all workers share one large chunk, so that weights are read once ("shared": V
+ * common, tasks are output groups). m is chosen by a cost model of measured constants; neither threads nor
+ * the batch enter it, so that they do not show in the result.
  *
  * Weights: head, then [group][k][ic][UKR_C*VB].
  */
@@ -29,12 +30,12 @@ enum {
 };
 
 typedef struct wino_geom {
-    int m, t, th, tw;  /* tile, m + 2, tiles per image */
+    int m, t, th, tw; /* tile, m + 2, tiles per image */
     int tiles, chunk, chunks;
     bool own;
     int icbs, ocbs, groups;
-    int sub, subs;     /* tiles per task of a shared chunk, tasks per group */
-    size_t vk, mk;     /* floats from k to k + 1 */
+    int sub, subs;             /* tiles per task of a shared chunk, tasks per group */
+    size_t vk, mk;             /* floats from k to k + 1 */
     size_t v_floats, m_floats; /* of one V, one M */
 } wino_geom;
 
@@ -90,8 +91,8 @@ static int wino_choose(const mien__conv *c)
 
 static bool winograd_plan(const mien__conv *c, mien__conv_plan *p)
 {
-    if (c->groups != 1 || c->src_plain || c->kh != 3 || c->kw != 3 || c->sh != 1 || c->sw != 1 || c->dh != 1 ||
-        c->dw != 1 || !post_supported(&c->post))
+    if (c->groups != 1 || c->src_plain || c->kh != 3 || c->kw != 3 || c->sh != 1 || c->sw != 1 ||
+        c->dh != 1 || c->dw != 1 || !post_supported(&c->post))
         return false;
     const int m = wino_choose(c);
     if (m == 1)
@@ -99,7 +100,9 @@ static bool winograd_plan(const mien__conv *c, mien__conv_plan *p)
     const wino_geom g = wino_geometry(c, m);
     p->algo = ALGO_WINOGRAD;
     p->tune[0] = m;
-    p->kernel = m == 2 ? VF_KERNEL("winograd2x2") : m == 3 ? VF_KERNEL("winograd3x3") : VF_KERNEL("winograd4x4");
+    p->kernel = m == 2   ? VF_KERNEL("winograd2x2")
+                : m == 3 ? VF_KERNEL("winograd3x3")
+                         : VF_KERNEL("winograd4x4");
     p->packed_bytes =
         (conv_head_floats(c) + (size_t)g.t * g.t * c->ic * g.groups * UKR_C * VB) * sizeof(float);
     p->scratch_bytes = ((g.own ? p->threads : 1) * g.v_floats + p->threads * g.m_floats) * sizeof(float);
@@ -208,7 +211,8 @@ VF_INLINE void wino_out_tile(const wino_ctx *x, const int M, const float *mp, in
     const mien__conv *const c = x->c;
     const wino_geom *const g = &x->g;
     const int T = M + 2, per_image = g->th * g->tw, n = tile / per_image, in = tile % per_image;
-    const int y0 = in / g->tw * M, x0 = in % g->tw * M, rows = min_i(M, c->oh - y0), cols = min_i(M, c->ow - x0);
+    const int y0 = in / g->tw * M, x0 = in % g->tw * M, rows = min_i(M, c->oh - y0),
+              cols = min_i(M, c->ow - x0);
     const ptrdiff_t at = ((((ptrdiff_t)n * g->ocbs + ocb) * c->oh + y0) * c->ow + x0) * VB;
     const vf bias = vf_load(x->head.bias + ocb * VB), slope = vf_load(x->head.slope + ocb * VB);
     const vf slope2 = vf_load(x->head.slope2 + ocb * VB);
@@ -237,15 +241,21 @@ VF_INLINE void wino_out_tile(const wino_ctx *x, const int M, const float *mp, in
 }
 
 /* one group of output blocks for tiles [at, at + count) of a chunk that starts at tile `first` */
-VF_INLINE void wino_multiply(const wino_ctx *x, const int M, int group, int first, int at, int count, const float *v,
-                             float *mm)
+VF_INLINE void wino_multiply(const wino_ctx *x, const int M, int group, int first, int at, int count,
+                             const float *v, float *mm)
 {
     static const ptrdiff_t no_tap[1] = { 0 };
     const wino_geom *const g = &x->g;
-    const int vecs = min_i(UKR_C, g->ocbs - group * UKR_C), blocks = ukr_blocks(count), tt = (M + 2) * (M + 2);
+    const int vecs = min_i(UKR_C, g->ocbs - group * UKR_C), blocks = ukr_blocks(count),
+              tt = (M + 2) * (M + 2);
     const size_t ic = (size_t)x->c->ic;
-    ukr_args u = { .icb_stride = (ptrdiff_t)g->chunk * VB, .tap = no_tap, .taps = 1, .icbs = g->icbs,
-                   .lanes_last = x->c->ic - (g->icbs - 1) * VB, .raw = true, .dst_ocb = (ptrdiff_t)g->sub * VB };
+    ukr_args u = { .icb_stride = (ptrdiff_t)g->chunk * VB,
+                   .tap = no_tap,
+                   .taps = 1,
+                   .icbs = g->icbs,
+                   .lanes_last = x->c->ic - (g->icbs - 1) * VB,
+                   .raw = true,
+                   .dst_ocb = (ptrdiff_t)g->sub * VB };
     const float *w = x->head.w + (size_t)group * tt * ic * UKR_C * VB;
     for (int k = 0; k < tt; k++, w += ic * vecs * VB) {
         u.w = w;
@@ -280,8 +290,9 @@ WINO_DEF(4)
 typedef void (*wino_input_fn)(const wino_ctx *, int, int, int, int, float *);
 typedef void (*wino_multiply_fn)(const wino_ctx *, int, int, int, int, const float *, float *);
 static const wino_input_fn wino_input_of[] = { [2] = wino_input_2, [3] = wino_input_3, [4] = wino_input_4 };
-static const wino_multiply_fn wino_multiply_of[] = { [2] = wino_multiply_2, [3] = wino_multiply_3,
-                                                     [4] = wino_multiply_4 };
+static const wino_multiply_fn wino_multiply_of[] = {
+    [2] = wino_multiply_2, [3] = wino_multiply_3, [4] = wino_multiply_4
+};
 
 static void wino_own_task(void *ctx, size_t task, unsigned worker)
 {
@@ -300,8 +311,8 @@ static void wino_shared_input_task(void *ctx, size_t task, unsigned worker)
     const wino_ctx *const x = ctx;
     const int parts = div_up(x->count, WINO_IN_TILES), at = (int)(task % (size_t)parts) * WINO_IN_TILES;
     (void)worker;
-    wino_input_of[x->g.m](x, (int)(task / (size_t)parts), x->first + at, min_i(WINO_IN_TILES, x->count - at), at,
-                          x->v);
+    wino_input_of[x->g.m](x, (int)(task / (size_t)parts), x->first + at, min_i(WINO_IN_TILES, x->count - at),
+                          at, x->v);
 }
 
 static void wino_shared_multiply_task(void *ctx, size_t task, unsigned worker)
@@ -313,12 +324,18 @@ static void wino_shared_multiply_task(void *ctx, size_t task, unsigned worker)
                            x->mm + worker * g->m_floats);
 }
 
-static void winograd_run(const mien__conv_plan *p, const void *packed, const float *src, const float *residual,
-                         float *dst, void *scratch, mien__pool *pool)
+static void winograd_run(const mien__conv_plan *p, const void *packed, const float *src,
+                         const float *residual, float *dst, void *scratch, mien__pool *pool)
 {
     const mien__conv *const c = &p->c;
-    wino_ctx x = { .c = c, .g = wino_geometry(c, p->tune[0]), .head = conv_head_at(c, packed),
-                   .post = post_make(&c->post), .src = src, .res = residual, .dst = dst, .v = scratch };
+    wino_ctx x = { .c = c,
+                   .g = wino_geometry(c, p->tune[0]),
+                   .head = conv_head_at(c, packed),
+                   .post = post_make(&c->post),
+                   .src = src,
+                   .res = residual,
+                   .dst = dst,
+                   .v = scratch };
     const wino_geom *const g = &x.g;
     x.mm = x.v + (g->own ? p->threads : 1) * g->v_floats;
     if (g->own) {

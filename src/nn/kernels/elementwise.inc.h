@@ -1,5 +1,6 @@
-/* Elementwise kernels: affine per channel, two operands, gates, activations. All cut their work into pieces of
- * EW_PIECE vectors; the tail of a piece is padded into a vector, so that every element sees the same arithmetic.
+/* Elementwise kernels: affine per channel, two operands, gates, activations. All cut their work into pieces
+ * of EW_PIECE vectors; the tail of a piece is padded into a vector, so that every element sees the same
+ * arithmetic.
  */
 #ifndef MIEN_SRC_NN_KERNELS_ELEMENTWISE_INC_H
 #define MIEN_SRC_NN_KERNELS_ELEMENTWISE_INC_H
@@ -31,10 +32,13 @@ static void affine_task(void *ctx, size_t task, unsigned worker)
     const planes_ctx *const x = ctx;
     (void)worker;
     const size_t plane = task / (size_t)x->pieces;
-    const int first = (int)(task % (size_t)x->pieces) * (EW_PIECE / VB), end = min_i(x->hw, first + EW_PIECE / VB);
+    const int first = (int)(task % (size_t)x->pieces) * (EW_PIECE / VB),
+              end = min_i(x->hw, first + EW_PIECE / VB);
     const int ch = (int)(plane % (size_t)x->cbs) * VB;
-    const vf a = x->scale ? vf_load(x->scale + ch) : vf_set1(1.0f), b = x->shift ? vf_load(x->shift + ch) : vf_zero();
-    const vf slope = x->slope && x->post.act == MIEN__ACT_PRELU ? vf_load(x->slope + ch) : vf_set1(x->post.slope);
+    const vf a = x->scale ? vf_load(x->scale + ch) : vf_set1(1.0f),
+             b = x->shift ? vf_load(x->shift + ch) : vf_zero();
+    const vf slope =
+        x->slope && x->post.act == MIEN__ACT_PRELU ? vf_load(x->slope + ch) : vf_set1(x->post.slope);
     const float *const s = x->src + plane * (size_t)x->hw * VB;
     float *const d = x->dst + plane * (size_t)x->hw * VB;
     for (int i = first; i < end; i++)
@@ -44,7 +48,11 @@ static void affine_task(void *ctx, size_t task, unsigned worker)
 static void affine(int n, int c, int hw, const float *scale, const float *shift, const mien__post *post,
                    const float *slope, const float *src, float *dst, mien__pool *pool)
 {
-    planes_ctx x = { .scale = scale, .shift = shift, .slope = slope, .src = src, .dst = dst,
+    planes_ctx x = { .scale = scale,
+                     .shift = shift,
+                     .slope = slope,
+                     .src = src,
+                     .dst = dst,
                      .post = post_make(post ? post : &post_none) };
     mien__pool_run(pool, affine_task, &x, planes_cut(&x, n, c, hw));
 }
@@ -54,7 +62,8 @@ static void gate_task(void *ctx, size_t task, unsigned worker)
     const planes_ctx *const x = ctx;
     (void)worker;
     const size_t plane = task / (size_t)x->pieces;
-    const int first = (int)(task % (size_t)x->pieces) * (EW_PIECE / VB), end = min_i(x->hw, first + EW_PIECE / VB);
+    const int first = (int)(task % (size_t)x->pieces) * (EW_PIECE / VB),
+              end = min_i(x->hw, first + EW_PIECE / VB);
     const vf a = vf_load(x->gate + plane * VB);
     const float *const s = x->src + plane * (size_t)x->hw * VB;
     float *const d = x->dst + plane * (size_t)x->hw * VB;
@@ -62,7 +71,8 @@ static void gate_task(void *ctx, size_t task, unsigned worker)
         vf_store(d + (size_t)i * VB, vf_mul(vf_load(s + (size_t)i * VB), a));
 }
 
-static void scale_channels(int n, int c, int hw, const float *src, const float *gate, float *dst, mien__pool *pool)
+static void scale_channels(int n, int c, int hw, const float *src, const float *gate, float *dst,
+                           mien__pool *pool)
 {
     planes_ctx x = { .gate = gate, .src = src, .dst = dst };
     mien__pool_run(pool, gate_task, &x, planes_cut(&x, n, c, hw));

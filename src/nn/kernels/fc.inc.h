@@ -1,8 +1,8 @@
 /* Fully connected layer: y[n][m] = post(b + x[n][k] w[m][k]). Bound by reading the weights once.
  *
- * Weights lie as groups of FC_C output vectors, [group][k][FC_C*VB] (the last group may be narrower): one stream per
- * task. Up to FC_R rows of the batch share a pass. Sums run in chunks of FC_K terms, added up in order, which
- * keeps the rounding error of long rows (k = 25088) near that of one chunk.
+ * Weights lie as groups of FC_C output vectors, [group][k][FC_C*VB] (the last group may be narrower): one
+ * stream per task. Up to FC_R rows of the batch share a pass. Sums run in chunks of FC_K terms, added up in
+ * order, which keeps the rounding error of long rows (k = 25088) near that of one chunk.
  */
 #ifndef MIEN_SRC_NN_KERNELS_FC_INC_H
 #define MIEN_SRC_NN_KERNELS_FC_INC_H
@@ -81,18 +81,19 @@ VF_INLINE void fc_body(const fc_ctx *x, int row, int mb, const int R, const int 
         if (x->post.act == MIEN__ACT_PRELU && x->slope)
             slope = vf_load_part(x->slope + o, (size_t)len);
         for (int r = 0; r < R; r++)
-            vf_store_part(x->dst + (size_t)(row + r) * x->m + o, post_act(&x->post, sum[r][c], slope), (size_t)len);
+            vf_store_part(x->dst + (size_t)(row + r) * x->m + o, post_act(&x->post, sum[r][c], slope),
+                          (size_t)len);
     }
 }
 
-#define FC_DEF(c)                                                                                  \
-    static void fc_group_##c(const fc_ctx *x, int mb)                                              \
-    {                                                                                              \
-        int row = 0;                                                                               \
-        for (; row + FC_R <= x->n; row += FC_R)                                                    \
-            fc_body(x, row, mb, FC_R, c);                                                          \
-        for (; row < x->n; row++)                                                                  \
-            fc_body(x, row, mb, 1, c);                                                             \
+#define FC_DEF(c)                                     \
+    static void fc_group_##c(const fc_ctx *x, int mb) \
+    {                                                 \
+        int row = 0;                                  \
+        for (; row + FC_R <= x->n; row += FC_R)       \
+            fc_body(x, row, mb, FC_R, c);             \
+        for (; row < x->n; row++)                     \
+            fc_body(x, row, mb, 1, c);                \
     }
 FC_DEF(1)
 FC_DEF(2)
@@ -101,7 +102,8 @@ FC_DEF(4)
 
 static void fc_task(void *ctx, size_t task, unsigned worker)
 {
-    static void (*const by_width[FC_C])(const fc_ctx *, int) = { fc_group_1, fc_group_2, fc_group_3, fc_group_4 };
+    static void (*const by_width[FC_C])(const fc_ctx *, int) = { fc_group_1, fc_group_2, fc_group_3,
+                                                                 fc_group_4 };
     const fc_ctx *const x = ctx;
     const int mb = (int)task * FC_C;
     (void)worker;
@@ -112,7 +114,14 @@ static void fc_run(int n, int m, int k, const void *packed, const float *slope, 
                    const float *src, float *dst, mien__pool *pool)
 {
     const mien__post none = { 0 };
-    fc_ctx x = { n, m, k, packed, (const float *)packed + (size_t)div_up(m, VB) * VB, slope, src, dst,
+    fc_ctx x = { n,
+                 m,
+                 k,
+                 packed,
+                 (const float *)packed + (size_t)div_up(m, VB) * VB,
+                 slope,
+                 src,
+                 dst,
                  post_make(post ? post : &none) };
     mien__pool_run(pool, fc_task, &x, (size_t)div_up(m, VB * FC_C));
 }

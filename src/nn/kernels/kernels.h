@@ -2,7 +2,8 @@
  * is run by the operator's reference in ops/, with tensors re-ordered at the seams.
  *
  * Blocked layout: float x[n][ceil(c/B)][h][w][B] with B = block (8 or 16), 64-byte aligned; lanes past c hold
- * finite values that no kernel lets reach a real channel (weights there are zero). Plain layout: NCHW row-major.
+ * finite values that no kernel lets reach a real channel (weights there are zero). Plain layout: NCHW
+ * row-major.
  *
  * Contract of every kernel: results do not depend on the pool's size, on the batch an image is in, or on
  * alignment; no allocation; scratch comes from the caller, sized by the plan.
@@ -15,14 +16,14 @@
 typedef enum mien__act {
     MIEN__ACT_NONE,
     MIEN__ACT_RELU,
-    MIEN__ACT_LEAKY,     /* alpha */
-    MIEN__ACT_PRELU,     /* per-channel slopes */
+    MIEN__ACT_LEAKY, /* alpha */
+    MIEN__ACT_PRELU, /* per-channel slopes */
     MIEN__ACT_SIGMOID,
     MIEN__ACT_TANH,
-    MIEN__ACT_HSIGMOID,  /* alpha, beta */
+    MIEN__ACT_HSIGMOID, /* alpha, beta */
     MIEN__ACT_HSWISH,
-    MIEN__ACT_CLIP,      /* alpha = min, beta = max */
-    MIEN__ACT_SWISH,     /* x * sigmoid(x) */
+    MIEN__ACT_CLIP,  /* alpha = min, beta = max */
+    MIEN__ACT_SWISH, /* x * sigmoid(x) */
     MIEN__ACT_GELU,
 } mien__act;
 
@@ -30,17 +31,17 @@ typedef enum mien__act {
 typedef struct mien__post {
     mien__act act;
     float alpha, beta;
-    bool residual;       /* add a tensor of the output's shape and layout */
-    mien__act act2;      /* after the residual: NONE, RELU or PRELU */
+    bool residual;  /* add a tensor of the output's shape and layout */
+    mien__act act2; /* after the residual: NONE, RELU or PRELU */
 } mien__post;
 
 /* A convolution as planned. Any dense, grouped or depthwise case; the table says which it takes. */
 typedef struct mien__conv {
     int n, ic, ih, iw, oc, oh, ow;
     int kh, kw, sh, sw, dh, dw, pt, pl, pb, pr, groups;
-    bool src_plain;      /* first layer: source in NCHW (ic <= 4) instead of blocked */
+    bool src_plain; /* first layer: source in NCHW (ic <= 4) instead of blocked */
     mien__post post;
-    bool pre_affine;     /* x -> scale[c] x + shift[c] on real pixels before padding (BN in front) */
+    bool pre_affine; /* x -> scale[c] x + shift[c] on real pixels before padding (BN in front) */
 } mien__conv;
 
 typedef struct mien__conv_weights { /* plain, as in the graph; NULL where absent */
@@ -49,12 +50,12 @@ typedef struct mien__conv_weights { /* plain, as in the graph; NULL where absent
 
 typedef struct mien__conv_plan {
     mien__conv c;
-    int algo;                  /* private to the table */
-    const char *kernel;        /* "winograd4x4/avx512", static */
-    size_t packed_bytes;       /* of pack()'s output */
-    size_t scratch_bytes;      /* for a run with `threads` workers */
+    int algo;             /* private to the table */
+    const char *kernel;   /* "winograd4x4/avx512", static */
+    size_t packed_bytes;  /* of pack()'s output */
+    size_t scratch_bytes; /* for a run with `threads` workers */
     unsigned threads;
-    int tune[8];               /* private to the table */
+    int tune[8]; /* private to the table */
 } mien__conv_plan;
 
 typedef struct mien__pool2d {
@@ -84,7 +85,8 @@ typedef struct mien__kernels {
 
     /* on blocked tensors; `per_channel` operands are [ceil(c/B)*B] floats, zero padded */
     void (*pool2d)(const mien__pool2d *p, const float *src, float *dst, mien__pool *pool);
-    void (*global_avg)(int n, int c, int hw, const float *src, float *dst /* blocked, 1x1 */, mien__pool *pool);
+    void (*global_avg)(int n, int c, int hw, const float *src, float *dst /* blocked, 1x1 */,
+                       mien__pool *pool);
     void (*affine)(int n, int c, int hw, const float *scale, const float *shift, const mien__post *post,
                    const float *slope, const float *src, float *dst, mien__pool *pool); /* scale NULL: 1 */
     /* elementwise over `count` floats, any layout: op is MIEN__OP_Add / Sub / Mul / Div / Max / Min */

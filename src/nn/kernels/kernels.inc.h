@@ -40,11 +40,22 @@ static void conv_run(const mien__conv_plan *p, const void *packed, const float *
 }
 
 const mien__kernels VF_NAME(mien__kernels) = {
-    .name = VF_LEVEL, .block = VB,
-    .conv_plan = conv_plan, .conv_pack = conv_pack, .conv_run = conv_run,
-    .fc_packed_bytes = fc_packed_bytes, .fc_pack = fc_pack, .fc_run = fc_run,
-    .to_blocked = to_blocked, .to_plain = to_plain,
-    .pool2d = pool2d, .global_avg = global_avg, .affine = affine, .binary = binary,
-    .scale_channels = scale_channels, .upsample_nearest = upsample_nearest, .activate = activate,
+    .name = VF_LEVEL,
+    .block = VB,
+    .conv_plan = conv_plan,
+    .conv_pack = conv_pack,
+    .conv_run = conv_run,
+    .fc_packed_bytes = fc_packed_bytes,
+    .fc_pack = fc_pack,
+    .fc_run = fc_run,
+    .to_blocked = to_blocked,
+    .to_plain = to_plain,
+    .pool2d = pool2d,
+    .global_avg = global_avg,
+    .affine = affine,
+    .binary = binary,
+    .scale_channels = scale_channels,
+    .upsample_nearest = upsample_nearest,
+    .activate = activate,
     .rgb8_to_planes = rgb8_to_planes,
 };

@@ -1,5 +1,5 @@
-/* Between layouts and sizes: plain to blocked and back, pooling, global average, nearest upsampling, and pixels to
- * planes. A task is one channel block of one image, or a band of rows.
+/* Between layouts and sizes: plain to blocked and back, pooling, global average, nearest upsampling, and
+ * pixels to planes. A task is one channel block of one image, or a band of rows.
  */
 #ifndef MIEN_SRC_NN_KERNELS_LAYOUT_INC_H
 #define MIEN_SRC_NN_KERNELS_LAYOUT_INC_H
@@ -76,7 +76,8 @@ static void pool_task(void *ctx, size_t task, unsigned worker)
             const int ph = min_i(y * p->sh - p->pt + p->kh, p->ih + p->pb) - (y * p->sh - p->pt);
             const int pw = min_i(o * p->sw - p->pl + p->kw, p->iw + p->pr) - (o * p->sw - p->pl);
             if (p->is_max && p->kh == 2 && p->kw == 2 && y1 - y0 == 2 && x1 - x0 == 2) {
-                const float *const s = src + ((size_t)y0 * p->iw + x0) * VB, *const t = s + (size_t)p->iw * VB;
+                const float *const s = src + ((size_t)y0 * p->iw + x0) * VB, *const t =
+                                                                                 s + (size_t)p->iw * VB;
                 vf_store(d, vf_max(vf_max(vf_load(s), vf_load(s + VB)), vf_max(vf_load(t), vf_load(t + VB))));
                 continue;
             }
@@ -148,8 +149,8 @@ static void upsample_nearest(int n, int c, int ih, int iw, int fh, int fw, const
 }
 
 /* Pixels past the picture are black: the value of 0 after mean and scale. A larger picture is cut. */
-static void rgb8_to_planes(const uint8_t *src, int w, int h, size_t stride_bytes, bool swap, const float mean[3],
-                           const float scale[3], float *dst, int dst_w, int dst_h)
+static void rgb8_to_planes(const uint8_t *src, int w, int h, size_t stride_bytes, bool swap,
+                           const float mean[3], const float scale[3], float *dst, int dst_w, int dst_h)
 {
     const size_t plane = (size_t)dst_w * dst_h;
     const int cols = min_i(w, dst_w);

@@ -1,7 +1,7 @@
 /* What happens to an output between accumulator and memory: y = act2(act(x) + residual).
  *
- * NONE, RELU, LEAKY, PRELU and CLIP are one branch-free form, neg_mul(min(hi, max(lo, x)), slope); everything else
- * goes through post_act. Per-channel slopes are vectors of the channel block.
+ * NONE, RELU, LEAKY, PRELU and CLIP are one branch-free form, neg_mul(min(hi, max(lo, x)), slope); everything
+ * else goes through post_act. Per-channel slopes are vectors of the channel block.
  */
 #ifndef MIEN_SRC_NN_KERNELS_POST_INC_H
 #define MIEN_SRC_NN_KERNELS_POST_INC_H
@@ -12,10 +12,10 @@
 #include <math.h>
 
 typedef struct post_ctx {
-    float lo, hi;     /* clamp before the slope */
-    float lo2;        /* clamp after the residual */
-    float slope;      /* of the uniform kinds; 1 where there is none */
-    bool transcend;   /* act is none of the clamp-and-slope kinds */
+    float lo, hi;   /* clamp before the slope */
+    float lo2;      /* clamp after the residual */
+    float slope;    /* of the uniform kinds; 1 where there is none */
+    bool transcend; /* act is none of the clamp-and-slope kinds */
     bool residual;
     mien__act act, act2;
     float alpha, beta;
@@ -34,8 +34,8 @@ static bool post_supported(const mien__post *p)
 
 static post_ctx post_make(const mien__post *p)
 {
-    post_ctx c = { -INFINITY, INFINITY, -INFINITY, 1.0f, !post_is_simple(p->act),
-                   p->residual, p->act, p->act2, p->alpha, p->beta };
+    post_ctx c = { -INFINITY,   INFINITY, -INFINITY, 1.0f,     !post_is_simple(p->act),
+                   p->residual, p->act,   p->act2,   p->alpha, p->beta };
     if (p->act == MIEN__ACT_RELU)
         c.lo = 0.0f;
     else if (p->act == MIEN__ACT_LEAKY)

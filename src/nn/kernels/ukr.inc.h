@@ -1,12 +1,15 @@
-/* The matrix micro-kernel under every dense convolution: R pixels x C vectors of output channels stay in registers
- * while the sum over input channels and kernel taps runs, weights streaming in the order they are read.
+/* The matrix micro-kernel under every dense convolution: R pixels x C vectors of output channels stay in
+ * registers while the sum over input channels and kernel taps runs, weights streaming in the order they are
+ * read.
  *
- *   dst[c][r] = post(bias[c] + sum over icb, tap, lane of w[icb][tap][lane][c] * src[icb][tap offset + r][lane])
+ *   dst[c][r] = post(bias[c] + sum over icb, tap, lane of w[icb][tap][lane][c] * src[icb][tap offset +
+ * r][lane])
  *
- * The order of the sum does not depend on R or C, so how pixels are grouped never shows in the result. Pixels lie
- * one block apart (one float apart in a plain source): callers arrange for that by copying strided or padded inputs.
- * A dual kernel takes its second half of pixels `seg` floats further on (two short rows of a small picture).
- * After Georganas et al. 2018, "Anatomy of high-performance deep learning convolutions on SIMD architectures".
+ * The order of the sum does not depend on R or C, so how pixels are grouped never shows in the result. Pixels
+ * lie one block apart (one float apart in a plain source): callers arrange for that by copying strided or
+ * padded inputs. A dual kernel takes its second half of pixels `seg` floats further on (two short rows of a
+ * small picture). After Georganas et al. 2018, "Anatomy of high-performance deep learning convolutions on
+ * SIMD architectures".
  */
 #ifndef MIEN_SRC_NN_KERNELS_UKR_INC_H
 #define MIEN_SRC_NN_KERNELS_UKR_INC_H
@@ -19,10 +22,10 @@ typedef struct ukr_args {
     const ptrdiff_t *tap;
     int taps, icbs, lanes_last; /* lanes of the last input block that carry channels */
     const float *w;
-    bool raw;                   /* store the bare sums */
+    bool raw; /* store the bare sums */
     const float *bias, *slope, *slope2;
     const post_ctx *post;
-    const float *res;           /* at the place of dst */
+    const float *res; /* at the place of dst */
     float *dst;
     ptrdiff_t dst_ocb, dst_seg;
 } ukr_args;
@@ -42,23 +45,24 @@ static void ukr_post(const ukr_args *u, int rows, int vecs, int first)
     }
 }
 
-/* floats from the weight in use to the one fetched into the second cache: weights of large layers come from memory
- * once per call, and the hardware's own prefetch stops at pages (measured: a quarter off IResNet-50) */
+/* floats from the weight in use to the one fetched into the second cache: weights of large layers come from
+ * memory once per call, and the hardware's own prefetch stops at pages (measured: a quarter off IResNet-50)
+ */
 enum { UKR_AHEAD = 2048 };
 
 /* one step of the sum for all R x C; p2 = source of the second half */
-#define UKR_STEP(l)                                                                                \
-    do {                                                                                           \
-        vf wv[UKR_C];                                                                              \
-        VF_UNROLL for (int c = 0; c < C; c++) wv[c] = vf_load(w + ((l) * C + c) * VB);             \
-        vf_prefetch(w + (l) * C * VB + UKR_AHEAD);                                                 \
-        if (C * VB > 16)                                                                           \
-            vf_prefetch(w + (l) * C * VB + UKR_AHEAD + 16);                                        \
-        VF_UNROLL for (int r = 0; r < R; r++)                                                      \
-        {                                                                                          \
-            const vf x = vf_set1(r < FIRST ? p[r * PS + (l)] : p2[(r - FIRST) * PS + (l)]);        \
-            VF_UNROLL for (int c = 0; c < C; c++) acc[r][c] = vf_fma(x, wv[c], acc[r][c]);         \
-        }                                                                                          \
+#define UKR_STEP(l)                                                                         \
+    do {                                                                                    \
+        vf wv[UKR_C];                                                                       \
+        VF_UNROLL for (int c = 0; c < C; c++) wv[c] = vf_load(w + ((l)*C + c) * VB);        \
+        vf_prefetch(w + (l)*C * VB + UKR_AHEAD);                                            \
+        if (C * VB > 16)                                                                    \
+            vf_prefetch(w + (l)*C * VB + UKR_AHEAD + 16);                                   \
+        VF_UNROLL for (int r = 0; r < R; r++)                                               \
+        {                                                                                   \
+            const vf x = vf_set1(r < FIRST ? p[r * PS + (l)] : p2[(r - FIRST) * PS + (l)]); \
+            VF_UNROLL for (int c = 0; c < C; c++) acc[r][c] = vf_fma(x, wv[c], acc[r][c]);  \
+        }                                                                                   \
     } while (0)
 
 VF_INLINE void ukr_body(const ukr_args *u, const int R, const int C, const int FIRST, const int PS)
@@ -93,8 +97,8 @@ VF_INLINE void ukr_body(const ukr_args *u, const int R, const int C, const int F
     if (u->raw) {
         VF_UNROLL for (int c = 0; c < C; c++)
         {
-            VF_UNROLL for (int r = 0; r < R; r++)
-                vf_store(u->dst + c * u->dst_ocb + (r < FIRST ? r * VB : u->dst_seg + (r - FIRST) * VB), acc[r][c]);
+            VF_UNROLL for (int r = 0; r < R; r++) vf_store(
+                u->dst + c * u->dst_ocb + (r < FIRST ? r * VB : u->dst_seg + (r - FIRST) * VB), acc[r][c]);
         }
         return;
     }
@@ -127,14 +131,32 @@ VF_INLINE void ukr_body(const ukr_args *u, const int R, const int C, const int F
 #define UKR_HALF(X) X(1)
 #endif
 
-#define UKR_DEF(r)                                                                                 \
-    static void ukr_##r##x1(const ukr_args *u) { ukr_body(u, r, 1, r, VB); }                       \
-    static void ukr_##r##x2(const ukr_args *u) { ukr_body(u, r, 2, r, VB); }                       \
-    static void ukr_plain_##r##x1(const ukr_args *u) { ukr_body(u, r, 1, r, 1); }                  \
-    static void ukr_plain_##r##x2(const ukr_args *u) { ukr_body(u, r, 2, r, 1); }
-#define UKR_DEF_DUAL(r)                                                                            \
-    static void ukr_dual_##r##x1(const ukr_args *u) { ukr_body(u, 2 * r, 1, r, VB); }              \
-    static void ukr_dual_##r##x2(const ukr_args *u) { ukr_body(u, 2 * r, 2, r, VB); }
+#define UKR_DEF(r)                                   \
+    static void ukr_##r##x1(const ukr_args *u)       \
+    {                                                \
+        ukr_body(u, r, 1, r, VB);                    \
+    }                                                \
+    static void ukr_##r##x2(const ukr_args *u)       \
+    {                                                \
+        ukr_body(u, r, 2, r, VB);                    \
+    }                                                \
+    static void ukr_plain_##r##x1(const ukr_args *u) \
+    {                                                \
+        ukr_body(u, r, 1, r, 1);                     \
+    }                                                \
+    static void ukr_plain_##r##x2(const ukr_args *u) \
+    {                                                \
+        ukr_body(u, r, 2, r, 1);                     \
+    }
+#define UKR_DEF_DUAL(r)                             \
+    static void ukr_dual_##r##x1(const ukr_args *u) \
+    {                                               \
+        ukr_body(u, 2 * r, 1, r, VB);               \
+    }                                               \
+    static void ukr_dual_##r##x2(const ukr_args *u) \
+    {                                               \
+        ukr_body(u, 2 * r, 2, r, VB);               \
+    }
 UKR_ROWS(UKR_DEF)
 UKR_HALF(UKR_DEF_DUAL)
 

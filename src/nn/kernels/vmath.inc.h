@@ -47,15 +47,16 @@ VF_INLINE vf vf_tanh(vf x)
 }
 
 /* erf: |x| < 1: x times its Maclaurin series to x^22; above: 1 - t exp(-x^2) P(t), t = 1/(1 + x/2), with the
- * Chebyshev fit of Numerical Recipes (Press et al. 1992, 6.2) erfc = t exp(-x^2 + P(t)), relative error 1.2e-7. */
+ * Chebyshev fit of Numerical Recipes (Press et al. 1992, 6.2) erfc = t exp(-x^2 + P(t)), relative
+ * error 1.2e-7. */
 VF_INLINE vf vf_erf(vf x)
 {
-    static const float c[11] = { 1.128379167095513f, -0.376126389031838f, 0.112837916709551f, -0.0268661706451313f,
-                                 5.22397762544218e-3f, -8.54832702345085e-4f, 1.20553329817897e-4f,
-                                 -1.49256503584063e-5f, 1.64621143658892e-6f, -1.63658446912349e-7f,
-                                 1.48071928158792e-8f };
-    static const float d[10] = { -1.26551223f, 1.00002368f, 0.37409196f, 0.09678418f, -0.18628806f,
-                                 0.27886807f, -1.13520398f, 1.48851587f, -0.82215223f, 0.17087277f };
+    static const float c[11] = { 1.128379167095513f,    -0.376126389031838f,   0.112837916709551f,
+                                 -0.0268661706451313f,  5.22397762544218e-3f,  -8.54832702345085e-4f,
+                                 1.20553329817897e-4f,  -1.49256503584063e-5f, 1.64621143658892e-6f,
+                                 -1.63658446912349e-7f, 1.48071928158792e-8f };
+    static const float d[10] = { -1.26551223f, 1.00002368f,  0.37409196f, 0.09678418f,  -0.18628806f,
+                                 0.27886807f,  -1.13520398f, 1.48851587f, -0.82215223f, 0.17087277f };
     const vf one = vf_set1(1.0f), a = vf_abs(x), s = vf_mul(x, x);
     vf p = vf_set1(c[10]), q = vf_set1(d[9]);
     const vf t = vf_div(one, vf_fma(a, vf_set1(0.5f), one));
@@ -70,8 +71,8 @@ VF_INLINE vf vf_erf(vf x)
 /* 0.5 x (1 + erf(x/sqrt2)); for x < -1 by erfc so that the tail keeps its relative accuracy */
 VF_INLINE vf vf_gelu(vf x)
 {
-    static const float d[10] = { -1.26551223f, 1.00002368f, 0.37409196f, 0.09678418f, -0.18628806f,
-                                 0.27886807f, -1.13520398f, 1.48851587f, -0.82215223f, 0.17087277f };
+    static const float d[10] = { -1.26551223f, 1.00002368f,  0.37409196f, 0.09678418f,  -0.18628806f,
+                                 0.27886807f,  -1.13520398f, 1.48851587f, -0.82215223f, 0.17087277f };
     const vf one = vf_set1(1.0f), half = vf_set1(0.5f), z = vf_mul(x, vf_set1(0.70710678118654752f));
     const vf a = vf_abs(z), t = vf_div(one, vf_fma(a, half, one));
     vf q = vf_set1(d[9]);

@@ -1,11 +1,13 @@
-/* One-dimensional transforms of Winograd's minimal filtering F(m, 3), m = 2, 3, 4 (Lavin, Gray 2016; constructed after
- * Cook and Toom as in Blahut 2010, ch. 5): y = A^T [(G g) * (B^T d)] with B^T's row for point p the coefficients of
- * prod over the other points of (x - q), G's row (1, p, p^2) / prod (p - q), A^T's column (1, p, .., p^(m-1)).
+/* One-dimensional transforms of Winograd's minimal filtering F(m, 3), m = 2, 3, 4 (Lavin, Gray 2016;
+ * constructed after Cook and Toom as in Blahut 2010, ch. 5): y = A^T [(G g) * (B^T d)] with B^T's row for
+ * point p the coefficients of prod over the other points of (x - q), G's row (1, p, p^2) / prod (p - q),
+ * A^T's column (1, p, .., p^(m-1)).
  *
  *   m = 2: points 0, 1, -1, inf      m = 3: 0, 1, -1, 2, inf      m = 4: 0, +-sqrt(1/2), +-sqrt(2), inf
  *
- * The points of m = 4 leave less than half the rounding error of 0, +-1, +-2 (0.45 of it, random data, 64 and 256 channels)
- * (cf. Alam et al. 2022, "Winograd convolution for deep neural networks: efficient point selection").
+ * The points of m = 4 leave less than half the rounding error of 0, +-1, +-2 (0.45 of it, random data, 64 and
+ * 256 channels) (cf. Alam et al. 2022, "Winograd convolution for deep neural networks: efficient point
+ * selection").
  */
 #ifndef MIEN_SRC_NN_KERNELS_WINOGRAD_TRANSFORMS_INC_H
 #define MIEN_SRC_NN_KERNELS_WINOGRAD_TRANSFORMS_INC_H
@@ -71,11 +73,10 @@ static void wino_filter_1d(int m, const double *in, int step, double *out)
     static const double points[WINO_MAX_M + 1][WINO_MAX_T] = {
         [2] = { 0, 1, -1 }, [3] = { 0, 1, -1, 2 }, [4] = { 0, WINO_A, -WINO_A, WINO_B, -WINO_B }
     };
-    static const double inverse_norms[WINO_MAX_M + 1][WINO_MAX_T] = {
-        [2] = { 1, 0.5, 0.5 },
-        [3] = { 0.5, -0.5, -1.0 / 6, 1.0 / 6 },
-        [4] = { 1, -2.0 / 3, -2.0 / 3, 1.0 / 6, 1.0 / 6 }
-    };
+    static const double inverse_norms[WINO_MAX_M + 1][WINO_MAX_T] = { [2] = { 1, 0.5, 0.5 },
+                                                                      [3] = { 0.5, -0.5, -1.0 / 6, 1.0 / 6 },
+                                                                      [4] = { 1, -2.0 / 3, -2.0 / 3, 1.0 / 6,
+                                                                              1.0 / 6 } };
     for (int i = 0; i < m + 1; i++) {
         const double p = points[m][i];
         out[i] = (in[0] + p * (in[step] + p * in[2 * step])) * inverse_norms[m][i];
