@@ -1,7 +1,7 @@
 # Tests of the tree and of the build itself: scripts that read the source, the symbol list, the headers, the install.
 function(mien_script_test name)
   add_test(NAME ${name} COMMAND ${ARGN} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
+  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT ${MIEN_TEST_TIMEOUT})
 endfunction()
 
 mien_script_test(check_layers ${CMAKE_SOURCE_DIR}/scripts/check_layers)

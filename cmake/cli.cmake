@@ -6,6 +6,6 @@ foreach(f IN LISTS CLI_CASES)
   if(TARGET mien AND MIEN_PYTHON3 AND NOT CMAKE_CROSSCOMPILING)
     add_test(NAME cli_${name} COMMAND ${MIEN_PYTHON3} ${CMAKE_SOURCE_DIR}/tests/cli/run $<TARGET_FILE:mien>
       ${CMAKE_SOURCE_DIR}/../shared ${f})
-    set_tests_properties(cli_${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
+    set_tests_properties(cli_${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT ${MIEN_TEST_TIMEOUT})
   endif()
 endforeach()
