@@ -6,6 +6,7 @@ endfunction()
 
 mien_script_test(check_layers ${CMAKE_SOURCE_DIR}/scripts/check_layers)
 mien_script_test(check_style ${CMAKE_SOURCE_DIR}/scripts/check_style)
+mien_script_test(check_format ${CMAKE_SOURCE_DIR}/scripts/check_format)
 mien_script_test(check_headers ${CMAKE_SOURCE_DIR}/scripts/check_headers ${CMAKE_C_COMPILER})
 if(NOT MIEN_SANITIZE AND NOT CMAKE_CROSSCOMPILING)
   mien_script_test(check_symbols ${CMAKE_SOURCE_DIR}/scripts/check_symbols $<TARGET_FILE:mien_shared>)

@@ -82,11 +82,13 @@ typedef enum mien__op {
         MIEN__OP_LIMIT = 128,
 } mien__op;
 
-#define MIEN__ATTR_LIST(X)                                                                                  \
-    X(KERNEL, 1)                                                                                            \
-    X(STRIDE, 2) X(PAD, 3) X(DILATION, 4) X(GROUP, 5) X(AXIS, 6) X(AXES, 7) X(PERM, 8) X(ALPHA, 9)          \
-        X(BETA, 10) X(EPSILON, 11) X(MIN, 12) X(MAX, 13) X(MODE, 14) X(COORD, 15) X(ROUND, 16) X(SIZES, 17) \
-            X(CEIL, 18) X(COUNT_PAD, 19) X(KEEPDIMS, 20) X(SPLIT, 21) X(VALUE, 22) X(TO, 23) X(BLOCK, 24)
+/* clang-format off */
+#define MIEN__ATTR_LIST(X)                                                                         \
+    X(KERNEL, 1) X(STRIDE, 2) X(PAD, 3) X(DILATION, 4) X(GROUP, 5) X(AXIS, 6)                      \
+    X(AXES, 7) X(PERM, 8) X(ALPHA, 9) X(BETA, 10) X(EPSILON, 11) X(MIN, 12)                        \
+    X(MAX, 13) X(MODE, 14) X(COORD, 15) X(ROUND, 16) X(SIZES, 17) X(CEIL, 18)                      \
+    X(COUNT_PAD, 19) X(KEEPDIMS, 20) X(SPLIT, 21) X(VALUE, 22) X(TO, 23) X(BLOCK, 24)
+/* clang-format on */
 
 typedef enum mien__attr_key {
 #define MIEN__ATTR_ENUM(name, id) MIEN__ATTR_##name = (id),

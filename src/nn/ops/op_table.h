@@ -4,13 +4,13 @@
 
 #include "nn/ops.h"
 
-#define MIEN__OP_FUNCTIONS(X)                                                                              \
-    X(conv)                                                                                                \
-    X(gemm)                                                                                                \
-    X(matmul) X(affine) X(unary) X(prelu) X(binary) X(pool2d) X(global_pool) X(reduce) X(softmax)          \
-        X(layer_norm) X(instance_norm) X(l2_normalize) X(concat) X(split) X(slice) X(reshape) X(transpose) \
-            X(pad) X(resize) X(expand) X(gather) X(shape) X(constant_of_shape) X(range) X(cast)            \
-                X(depth_to_space)
+/* clang-format off */
+#define MIEN__OP_FUNCTIONS(X)                                                                      \
+    X(conv) X(gemm) X(matmul) X(affine) X(unary) X(prelu) X(binary)                                \
+    X(pool2d) X(global_pool) X(reduce) X(softmax) X(layer_norm) X(instance_norm) X(l2_normalize)   \
+    X(concat) X(split) X(slice) X(reshape) X(transpose) X(pad) X(resize)                           \
+    X(expand) X(gather) X(shape) X(constant_of_shape) X(range) X(cast) X(depth_to_space)
+/* clang-format on */
 
 #define MIEN__OP_DECLARE(name)                                                              \
     mien_status mien__##name##_infer(const mien__node *node, const mien__tensor *const *in, \
