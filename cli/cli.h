@@ -127,8 +127,9 @@ typedef struct cli_common {
     int min_size;
     double min_score;
 } cli_common;
-extern const cli_option cli_input_options[];  /* reading pictures, threads, quiet */
-extern const cli_option cli_detect_options[]; /* detector, min-size, min-score */
+extern const cli_option cli_input_options[];    /* reading pictures, threads, quiet */
+extern const cli_option cli_detector_options[]; /* detector */
+extern const cli_option cli_detect_options[];   /* min-size, min-score */
 
 /* ---- messages: all on stderr, one line each, control characters masked; any thread ---- */
 extern const char *cli_program;                                              /* "mien" */

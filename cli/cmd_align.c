@@ -174,7 +174,7 @@ const cli_verb cli_verb_align = {
              "template of the model, and writes the crops: 112x112 px with the usual models. Such crops are "
              "what the other verbs take with --aligned.",
     .exits = "0 a crop was written, 1 no face, 2 usage, 3 a bad file, 4 no model",
-    .tables = { options, cli_detect_options, cli_input_options },
+    .tables = { options, cli_detector_options, cli_detect_options, cli_input_options },
     .examples = examples,
     .opts_bytes = sizeof(align_opts),
     .min_operands = 1,

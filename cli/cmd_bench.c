@@ -452,7 +452,7 @@ const cli_verb cli_verb_bench_pipeline = {
         "Does the whole way for each picture and every face in it, and prints the median time of each stage, "
         "and pictures per second of wall clock over all threads.",
     .exits = "0 done, 1 no picture could be used, 3 a bad file, 4 no model",
-    .tables = { pipeline_options, cli_detect_options, cli_input_options },
+    .tables = { pipeline_options, cli_detector_options, cli_detect_options, cli_input_options },
     .examples = pipeline_examples,
     .opts_bytes = sizeof(pipeline_opts),
     .min_operands = 1,

@@ -213,7 +213,7 @@ const cli_verb cli_verb_compare = {
         "so is how many strangers would look as alike as these two. `different` is said when the "
         "evidence is not enough: it is not proof that they are two people.",
     .exits = "0 same person, 1 different or no face, 2 usage, 3 a bad file, 4 no model",
-    .tables = { options, cli_detect_options, cli_input_options },
+    .tables = { options, cli_detector_options, cli_detect_options, cli_input_options },
     .examples = examples,
     .opts_bytes = sizeof(compare_opts),
     .min_operands = 2,

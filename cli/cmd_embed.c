@@ -277,7 +277,7 @@ const cli_verb cli_verb_embed = {
              "Treat embeddings like photographs: a face can be rebuilt from them. This is the only verb "
              "that prints them.",
     .exits = "0 a face was embedded, 1 none found, 2 usage, 3 a bad file, 4 no model",
-    .tables = { options, cli_detect_options, cli_input_options },
+    .tables = { options, cli_detector_options, cli_detect_options, cli_input_options },
     .examples = examples,
     .opts_bytes = sizeof(embed_opts),
     .min_operands = 1,

@@ -293,7 +293,7 @@ const cli_verb cli_verb_eval_pairs = {
         "the one near the middle counts. Pairs with a picture without a face count as `different` in the "
         "accuracy and are left out of the rest; so that nobody wins by giving up.",
     .exits = "0 measured, 2 usage, 3 a bad file, 4 no model",
-    .tables = { options, cli_detect_options, cli_input_options },
+    .tables = { options, cli_detector_options, cli_detect_options, cli_input_options },
     .examples = examples,
     .opts_bytes = sizeof(eval_opts),
     .hint = CLI_NOTHING,

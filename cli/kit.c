@@ -64,7 +64,7 @@ const cli_option cli_input_options[] = {
     { 0 },
 };
 
-const cli_option cli_detect_options[] = {
+const cli_option cli_detector_options[] = {
     { .name = "detector",
       .kind = CLI_TEXT,
       .offset = offsetof(cli_common, detector),
@@ -73,6 +73,10 @@ const cli_option cli_detect_options[] = {
       .rare = 1,
       .brief = "model that finds the faces",
       .more = "A name or a path; see `mien model list`." },
+    { 0 },
+};
+
+const cli_option cli_detect_options[] = {
     { .name = "min-size",
       .kind = CLI_INT,
       .offset = offsetof(cli_common, min_size),
