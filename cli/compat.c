@@ -17,7 +17,7 @@ typedef struct compat_opts {
     double tolerance;
 } compat_opts;
 
-static const cli_option recognition_options[] = {
+static const cli_option cpus_options[] = {
     { .name = "cpus",
       .kind = CLI_INT,
       .offset = offsetof(compat_opts, cpus),
@@ -26,6 +26,10 @@ static const cli_option recognition_options[] = {
       .min = -1,
       .max = 256,
       .brief = "processors to use; -1: all" },
+    { 0 },
+};
+
+static const cli_option recognition_options[] = {
     { .name = "tolerance",
       .kind = CLI_REAL,
       .offset = offsetof(compat_opts, tolerance),
@@ -44,14 +48,6 @@ static const cli_option recognition_options[] = {
 };
 
 static const cli_option detection_options[] = {
-    { .name = "cpus",
-      .kind = CLI_INT,
-      .offset = offsetof(compat_opts, cpus),
-      .value = "N",
-      .def = "1",
-      .min = -1,
-      .max = 256,
-      .brief = "processors to use; -1: all" },
     { .name = "model",
       .kind = CLI_CHOICE,
       .offset = offsetof(compat_opts, model),
@@ -73,7 +69,7 @@ static const cli_verb recognition_verb = {
     .name = "face_recognition",
     .operands = "KNOWN_PEOPLE_FOLDER IMAGE_TO_CHECK",
     .brief = "name the people in pictures: path,name[,distance]",
-    .tables = { recognition_options },
+    .tables = { cpus_options, recognition_options },
     .opts_bytes = sizeof(compat_opts),
     .min_operands = 2,
     .max_operands = 2,
@@ -83,7 +79,7 @@ static const cli_verb detection_verb = {
     .name = "face_detection",
     .operands = "IMAGE_TO_CHECK",
     .brief = "list the faces of pictures: path,top,right,bottom,left",
-    .tables = { detection_options },
+    .tables = { cpus_options, detection_options },
     .opts_bytes = sizeof(compat_opts),
     .min_operands = 1,
     .max_operands = 1,
