@@ -33,6 +33,7 @@ MIEN_BEGIN_DECLS
     X(E_MODEL_MISSING, -45, "model not found")                                                     \
     X(E_NO_FACE, -60, "no face found")                                                             \
     X(E_EVAL_DATA, -80, "evaluation data unusable")                                                \
+    X(E_TRAIN, -90, "training failed")                                                            \
     X(E_NET, -100, "download failed")                                                              \
     X(E_DIGEST, -101, "checksum does not match")
 /* clang-format on */
