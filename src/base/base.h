@@ -65,6 +65,12 @@ mien_status mien__file_read(mien__file_map *ret, const char *path, size_t max_by
 void mien__file_map_close(mien__file_map *m);
 /* Write whole or not at all: temporary in the same folder, fsync, rename. */
 mien_status mien__file_write_atomic(const char *path, const void *data, size_t bytes, mien_error *err);
+/* The same for pieces that lie apart, one after the other. */
+typedef struct mien__file_part {
+    const void *data;
+    size_t bytes;
+} mien__file_part;
+mien_status mien__file_write_parts(const char *path, const mien__file_part *parts, size_t n, mien_error *err);
 
 /* ---- thread pool: fixed work split, so results do not depend on the number of threads ---- */
 typedef struct mien__pool mien__pool;
@@ -108,6 +114,7 @@ uint16_t mien__float_to_half(float f); /* round to nearest even; overflow -> inf
 
 /* ---- SHA-256 (libsodium) ---- */
 void mien__sha256(const void *data, size_t bytes, uint8_t ret_digest[32]);
+void mien__sha256_parts(const mien__file_part *parts, size_t n, uint8_t ret_digest[32]);
 void mien__sha256_hex(const void *data, size_t bytes, char ret_hex[65]);
 
 #endif

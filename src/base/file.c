@@ -111,12 +111,29 @@ static mien_status write_all(int fd, const uint8_t *data, size_t bytes, const ch
         data += n;
         bytes -= (size_t)n;
     }
+    return MIEN_OK;
+}
+
+static mien_status write_parts(int fd, const mien__file_part *parts, size_t n, const char *path,
+                               mien_error *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        const mien_status status = write_all(fd, parts[i].data, parts[i].bytes, path, err);
+        if (status != MIEN_OK)
+            return status;
+    }
     if (fsync(fd) != 0 && errno != EINVAL)
         return mien__fail(err, MIEN_E_IO, "cannot write %s: %s", path, strerror(errno));
     return MIEN_OK;
 }
 
 mien_status mien__file_write_atomic(const char *path, const void *data, size_t bytes, mien_error *err)
+{
+    const mien__file_part whole = { data, bytes };
+    return mien__file_write_parts(path, &whole, 1, err);
+}
+
+mien_status mien__file_write_parts(const char *path, const mien__file_part *parts, size_t n, mien_error *err)
 {
     static const char suffix[] = ".tmp.XXXXXX";
     const size_t len = strlen(path);
@@ -134,7 +151,7 @@ mien_status mien__file_write_atomic(const char *path, const void *data, size_t b
     const mode_t mask = umask(0);
     umask(mask);
     (void)fchmod(fd, 0666 & ~mask);
-    status = write_all(fd, data, bytes, path, err);
+    status = write_parts(fd, parts, n, path, err);
     if (close(fd) != 0 && status == MIEN_OK)
         status = mien__fail(err, MIEN_E_IO, "cannot write %s: %s", path, strerror(errno));
     if (status == MIEN_OK && rename(tmp, path) != 0)

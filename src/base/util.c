@@ -202,6 +202,15 @@ void mien__sha256(const void *data, size_t bytes, uint8_t ret_digest[32])
     crypto_hash_sha256(ret_digest, data, bytes);
 }
 
+void mien__sha256_parts(const mien__file_part *parts, size_t n, uint8_t ret_digest[32])
+{
+    crypto_hash_sha256_state state;
+    crypto_hash_sha256_init(&state);
+    for (size_t i = 0; i < n; i++)
+        crypto_hash_sha256_update(&state, parts[i].data, parts[i].bytes);
+    crypto_hash_sha256_final(&state, ret_digest);
+}
+
 void mien__sha256_hex(const void *data, size_t bytes, char ret_hex[65])
 {
     uint8_t digest[32];

@@ -17,6 +17,7 @@
     X(Gemm, 2)               /* x[n][k], w[m][k] (always transposed so), b[m]? */                  \
     X(MatMul, 3)             /* batched, broadcast */                                              \
     X(Affine, 4)             /* x, scale[c], shift[c]: per channel (axis 1); what BN becomes */    \
+    X(BatchNorm, 5)          /* x, scale[c], shift[c], mean[c], var[c]; EPSILON */                 \
     X(Relu, 10)                                                                                    \
     X(LeakyRelu, 11)         /* ALPHA */                                                           \
     X(PRelu, 12)             /* x, slope[c] or [1] */                                              \

@@ -1,13 +1,16 @@
 /* Losses of training, on plain row-major float arrays; each gives the mean over the batch and its gradient.
- * Sums are in double in index order, so the result does not depend on threads. Head comment of each file:
- * formula and source. Unlabelled or ignored rows: label < 0.
+ * Sums are in double in a fixed order, so the result does not depend on threads. Head comment of each file:
+ * formula and source. Unlabelled or ignored rows: label < 0; the mean is over the others, and 0 when there
+ * are none. Rows shorter than 1e-12 have no direction: their cosines and gradients are 0. NaN in gives NaN
+ * out, which the optimiser refuses. Scratch is aligned as mien_alloc() aligns.
  */
 #ifndef MIEN_SRC_TRAIN_LOSS_H
 #define MIEN_SRC_TRAIN_LOSS_H
 
 #include "train/kernels/train_kernels.h"
 
-/* Softmax cross entropy over classes, with label smoothing eps in [0, 1). logits [n][k]. */
+/* Softmax cross entropy over classes, with label smoothing eps in [0, 1). logits [n][k]; d_logits may be
+ * logits. */
 double mien__loss_softmax(const float *logits, const int32_t *labels, int n, int k, double smoothing,
                           float *d_logits);
 
@@ -19,17 +22,19 @@ typedef struct mien__head_opts {
     double margin;    /* m: ArcFace 0.5 rad, CosFace 0.35 */
     double smoothing; /* label smoothing */
 } mien__head_opts;
-/* Scratch bytes for mien__loss_head(). */
-size_t mien__loss_head_scratch(int n, int k, int dim);
+/* Scratch bytes for mien__loss_head() with the same kernels. */
+size_t mien__loss_head_scratch(int n, int k, int dim, const mien__train_kernels *kernels);
 /* logits = s (cos theta with the margin at the label) for ArcFace (Deng 2019, eq. 3) and CosFace (Wang 2018,
  * eq. 4) on L2-normalised embeddings and centres; plain softmax: logits = e w^T. Overwrites d_e [n][dim], d_w
- * [k][dim]. *ret_correct: rows whose unmargined best class is the label. NULL kernels: scalar loops. */
+ * [k][dim]. *ret_correct: rows whose unmargined logit of the label is above every other. NULL kernels:
+ * scalar loops. */
 double mien__loss_head(const mien__head_opts *o, const float *e, const float *w, const int32_t *labels, int n,
                        int k, int dim, float *d_e, float *d_w, int *ret_correct, void *scratch,
                        const mien__train_kernels *kernels, mien__pool *pool);
 
 /* Triplet with semi-hard negatives (Schroff 2015, section 3.2) on L2-normalised embeddings, squared
- * distances. */
+ * distances. Mean over the pairs of a person that have a negative; *ret_triplets: those that violate the
+ * margin. */
 double mien__loss_triplet(const float *e, const int32_t *labels, int n, int dim, double margin, float *d_e,
                           int *ret_triplets, void *scratch);
 size_t mien__loss_triplet_scratch(int n, int dim);

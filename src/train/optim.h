@@ -7,7 +7,8 @@
 
 #include "base/base.h"
 
-/* One parameter tensor: value and gradient are lent by the network. */
+/* One parameter tensor: name, value and gradient are lent by the network and outlive the optimiser. What is
+ * not trainable needs no gradient and is averaged only: running statistics belong in the list. */
 typedef struct mien__param {
     const char *name;
     float *value, *grad;
@@ -34,7 +35,8 @@ void mien__optim_free(mien__optim *o);
 /* One step with learning rate lr. Returns the gradient norm before clipping; NaN or infinity leaves
  * everything as it was, and the caller decides. */
 double mien__optim_step(mien__optim *o, double lr);
-/* Exchange the parameters with their average (call twice to come back). Nothing when ema is 0. */
+/* Exchange the parameters with their average (call twice to come back: no step and no items in between).
+ * Nothing when ema is 0. */
 void mien__optim_swap_ema(mien__optim *o);
 uint64_t mien__optim_steps(const mien__optim *o);
 
@@ -52,7 +54,8 @@ typedef struct mien__ckpt_item {
 /* Write items (name, bytes) in order. */
 mien_status mien__ckpt_write(const char *path, const mien__ckpt_item *items, size_t n, mien_error *err);
 /* Read back into the items' own memory: names and sizes must be the same, in the same order; E_DIGEST,
- * E_MODEL_CORRUPT otherwise. On failure the items' memory is untouched. */
+ * E_MODEL_CORRUPT otherwise, E_NOT_FOUND and E_IO from the file. On failure the items' memory is untouched.
+ */
 mien_status mien__ckpt_read(const char *path, const mien__ckpt_item *items, size_t n, mien_error *err);
 /* List an optimiser's state as items (steps, moments, average); returns the count; items NULL: only counts.
  */

@@ -5,19 +5,28 @@
 #include "nn/ops.h"
 
 /* clang-format off */
-#define MIEN__OP_FUNCTIONS(X)                                                                      \
-    X(conv) X(gemm) X(matmul) X(affine) X(unary) X(prelu) X(binary)                                \
+#define MIEN__OP_WITH_GRADIENT(X)                                                                  \
+    X(conv) X(gemm) X(matmul) X(affine) X(batch_norm) X(unary) X(prelu) X(binary)                  \
     X(pool2d) X(global_pool) X(reduce) X(softmax) X(layer_norm) X(instance_norm) X(l2_normalize)   \
     X(concat) X(split) X(slice) X(reshape) X(transpose) X(pad) X(resize)                           \
-    X(expand) X(gather) X(shape) X(constant_of_shape) X(range) X(cast) X(depth_to_space)
+    X(expand) X(gather) X(cast) X(depth_to_space)
+#define MIEN__OP_WITHOUT_GRADIENT(X)                                                               \
+    X(shape) X(constant_of_shape) X(range)
 /* clang-format on */
 
 #define MIEN__OP_DECLARE(name)                                                              \
     mien_status mien__##name##_infer(const mien__node *node, const mien__tensor *const *in, \
                                      mien__tensor *out, mien_error *err);                   \
     void mien__##name##_forward(const mien__node *node, const mien__tensor *const *in, mien__tensor *out);
-MIEN__OP_FUNCTIONS(MIEN__OP_DECLARE)
+#define MIEN__OP_DECLARE_BACKWARD(name)                                                     \
+    void mien__##name##_backward(const mien__node *node, const mien__tensor *const *in,     \
+                                 const mien__tensor *out, const mien__tensor *const *d_out, \
+                                 mien__tensor *const *d_in);
+MIEN__OP_WITH_GRADIENT(MIEN__OP_DECLARE)
+MIEN__OP_WITH_GRADIENT(MIEN__OP_DECLARE_BACKWARD)
+MIEN__OP_WITHOUT_GRADIENT(MIEN__OP_DECLARE)
 #undef MIEN__OP_DECLARE
+#undef MIEN__OP_DECLARE_BACKWARD
 
 /* What the planner asks of operators beyond running them. */
 void mien__unary_params(const mien__node *node, float *ret_alpha, float *ret_beta); /* (MIN, MAX for Clip) */

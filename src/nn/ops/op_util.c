@@ -196,7 +196,7 @@ int64_t mien__tensor_elems(const mien__tensor *t)
 
 size_t mien__dtype_bytes(mien__dtype dtype)
 {
-    return dtype == MIEN__I64 ? 8 : dtype == MIEN__F16 ? 2 : 4;
+    return dtype == MIEN__I64 ? sizeof(int64_t) : dtype == MIEN__F16 ? 2 : sizeof(float);
 }
 
 /* One row of n items, source step `st` items. */
@@ -257,6 +257,45 @@ void mien__copy_strided(void *dst, const void *src, size_t item_bytes, int rank,
         if (i < 0)
             return;
     }
+}
+
+float *mien__op_grad(const mien__node *node, mien__tensor *const *d_in, uint32_t i)
+{
+    return i < node->n_inputs && d_in[i] ? d_in[i]->data : NULL;
+}
+
+void mien__add(float *dst, const float *src, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        dst[i] += src[i];
+}
+
+void mien__add_strided(float *dst, const float *src, int rank, const int64_t *dims, const int64_t *st)
+{
+    int64_t at[MIEN_MAX_RANK] = { 0 }, to = 0;
+    const int64_t n = mien__elems(rank, dims);
+    for (int64_t k = 0; k < n; k++) {
+        dst[to] += src[k];
+        for (int i = rank - 1; i >= 0; i--) {
+            to += st[i];
+            if (++at[i] < dims[i])
+                break;
+            to -= dims[i] * st[i];
+            at[i] = 0;
+        }
+    }
+}
+
+void mien__mean_inv(const float *x, int64_t n, double eps, double *ret_mean, double *ret_inv)
+{
+    double mean = 0.0, var = 0.0;
+    for (int64_t i = 0; i < n; i++)
+        mean += x[i];
+    mean /= (double)n;
+    for (int64_t i = 0; i < n; i++)
+        var += (x[i] - mean) * (x[i] - mean);
+    *ret_mean = mean;
+    *ret_inv = 1.0 / sqrt(var / (double)n + eps);
 }
 
 float mien__sigmoid(float x)

@@ -54,6 +54,18 @@ size_t mien__dtype_bytes(mien__dtype dtype);
 void mien__copy_strided(void *dst, const void *src, size_t item_bytes, int rank, const int64_t *dims,
                         const int64_t *st);
 
+/* What backward functions share. The data of d_in[i], or NULL when that gradient is not wanted. */
+float *mien__op_grad(const mien__node *node, mien__tensor *const *d_in, uint32_t i);
+/* dst += src, n elements. */
+void mien__add(float *dst, const float *src, int64_t n);
+/* dst, addressed with element strides `st` (zero and negative ones too), += src (row-major, `dims`): the
+ * gradient of mien__copy_strided(). */
+void mien__add_strided(float *dst, const float *src, int rank, const int64_t *dims, const int64_t *st);
+
+/* Mean and 1 / sqrt(var + eps) of n values (n > 0), var without Bessel's correction; in double, two passes.
+ */
+void mien__mean_inv(const float *x, int64_t n, double eps, double *ret_mean, double *ret_inv);
+
 /* Scalar functions of the unary operators; also what fused activations mean. */
 float mien__sigmoid(float x);
 

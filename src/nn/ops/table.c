@@ -1,12 +1,16 @@
-/* The operator table: number, arity, shape rule, reference. */
+/* The operator table: number, arity, shape rule, references. */
 #include "nn/ops/op_table.h"
 
 enum { MANY = MIEN__MAX_NODE_EDGES };
 
-#define ROW(op, folder, min_in, max_in, max_out)                                                    \
-    {                                                                                               \
-        MIEN__OP_##op, min_in, max_in, 1, max_out, mien__##folder##_infer, mien__##folder##_forward \
+#define ENTRY(op, folder, min_in, max_in, max_out, backward)                                         \
+    {                                                                                                \
+        MIEN__OP_##op, min_in, max_in, 1, max_out, mien__##folder##_infer, mien__##folder##_forward, \
+            backward                                                                                 \
     }
+#define ROW(op, folder, min_in, max_in, max_out) \
+    ENTRY(op, folder, min_in, max_in, max_out, mien__##folder##_backward)
+#define NO_GRADIENT(op, folder, min_in, max_in, max_out) ENTRY(op, folder, min_in, max_in, max_out, NULL)
 #define UNARY(op) ROW(op, unary, 1, 1, 1)
 #define BINARY(op) ROW(op, binary, 2, 2, 1)
 
@@ -15,6 +19,7 @@ static const mien__op_def table[] = {
     ROW(Gemm, gemm, 2, 3, 1),
     ROW(MatMul, matmul, 2, 2, 1),
     ROW(Affine, affine, 3, 3, 1),
+    ROW(BatchNorm, batch_norm, 5, 5, 1),
     ROW(PRelu, prelu, 2, 2, 1),
     UNARY(Relu),
     UNARY(LeakyRelu),
@@ -64,10 +69,10 @@ static const mien__op_def table[] = {
     ROW(Resize, resize, 2, 2, 1),
     ROW(Expand, expand, 2, 2, 1),
     ROW(Gather, gather, 2, 2, 1),
-    ROW(Shape, shape, 1, 1, 1),
+    NO_GRADIENT(Shape, shape, 1, 1, 1),
     ROW(Cast, cast, 1, 1, 1),
-    ROW(ConstantOfShape, constant_of_shape, 1, 1, 1),
-    ROW(Range, range, 3, 3, 1),
+    NO_GRADIENT(ConstantOfShape, constant_of_shape, 1, 1, 1),
+    NO_GRADIENT(Range, range, 3, 3, 1),
     ROW(Identity, reshape, 1, 1, 1),
     ROW(DepthToSpace, depth_to_space, 1, 1, 1),
 };

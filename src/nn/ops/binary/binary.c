@@ -3,6 +3,8 @@
  *
  * int64 wraps on overflow, divides towards zero, x / 0 = 0 (it only ever computes shapes, and a shape rule
  * rejects what comes out of that), and raises by repeated multiplication (0 for negative exponents).
+ * Gradient (float32): Add 1, 1; Sub 1, -1; Mul b, a; Div 1/b, -a/b^2; Pow b a^(b-1), a^b log a (0 at a <= 0);
+ * Max, Min: 1 for the input taken, the second one on a tie; each summed over the axes it was repeated along.
  */
 #include "nn/ops/op_table.h"
 #include "nn/ops/op_util.h"
@@ -97,54 +99,132 @@ static void row_i64(mien__op op, int64_t n, const int64_t *a, int64_t sa, const 
         y[i] = apply_i64(op, a[i * sa], b[i * sb]);
 }
 
-/* Walk the output in rows. Neighbouring dimensions over which both inputs are either contiguous or repeated
- * become one, so that a row is as long as it can be. */
-void mien__binary_forward(const mien__node *node, const mien__tensor *const *in, mien__tensor *out)
+/* The output as rows. Neighbouring dimensions over which both inputs are either contiguous or repeated become
+ * one, so that a row is as long as it can be. */
+typedef struct walk {
+    int rank; /* at least 1; the last dimension is the row */
+    int64_t rows, d[MIEN_MAX_RANK + 1], sa[MIEN_MAX_RANK + 1], sb[MIEN_MAX_RANK + 1];
+    int64_t at[MIEN_MAX_RANK + 1], a, b; /* offsets of the current row in both inputs */
+} walk;
+
+static walk walk_of(const mien__tensor *const *in, const mien__tensor *out)
 {
-    int64_t fa[MIEN_MAX_RANK], fb[MIEN_MAX_RANK], at[MIEN_MAX_RANK + 1] = { 0 };
-    int64_t d[MIEN_MAX_RANK + 1], sa[MIEN_MAX_RANK + 1], sb[MIEN_MAX_RANK + 1];
+    walk w = { .d = { 1 } };
+    int64_t fa[MIEN_MAX_RANK], fb[MIEN_MAX_RANK];
     int r = 0;
     mien__broadcast_strides(in[0], out->rank, out->dims, fa);
     mien__broadcast_strides(in[1], out->rank, out->dims, fb);
-    if (mien__tensor_elems(out) == 0)
-        return;
     for (int i = 0; i < out->rank; i++) {
         const int64_t n = out->dims[i];
         if (n == 1)
             continue;
-        if (r && sa[r - 1] == fa[i] * n && sb[r - 1] == fb[i] * n) {
-            d[r - 1] *= n;
-            sa[r - 1] = fa[i];
-            sb[r - 1] = fb[i];
+        if (r && w.sa[r - 1] == fa[i] * n && w.sb[r - 1] == fb[i] * n) {
+            w.d[r - 1] *= n;
+            w.sa[r - 1] = fa[i];
+            w.sb[r - 1] = fb[i];
         } else {
-            d[r] = n;
-            sa[r] = fa[i];
-            sb[r] = fb[i];
+            w.d[r] = n;
+            w.sa[r] = fa[i];
+            w.sb[r] = fb[i];
             r++;
         }
     }
-    if (r == 0) {
-        d[0] = 1;
-        sa[0] = sb[0] = 0;
-        r = 1;
+    w.rank = r ? r : 1;
+    w.rows = mien__dims_product(w.d, 0, w.rank - 1);
+    return w;
+}
+
+static void next_row(walk *w)
+{
+    for (int i = w->rank - 2; i >= 0; i--) {
+        w->a += w->sa[i];
+        w->b += w->sb[i];
+        if (++w->at[i] < w->d[i])
+            break;
+        w->a -= w->d[i] * w->sa[i];
+        w->b -= w->d[i] * w->sb[i];
+        w->at[i] = 0;
     }
-    const int64_t row = d[r - 1], rows = mien__dims_product(d, 0, r - 1);
-    int64_t oa = 0, ob = 0;
-    for (int64_t k = 0; k < rows; k++) {
+}
+
+void mien__binary_forward(const mien__node *node, const mien__tensor *const *in, mien__tensor *out)
+{
+    walk w = walk_of(in, out);
+    const int last = w.rank - 1;
+    const int64_t row = w.d[last];
+    if (mien__tensor_elems(out) == 0)
+        return;
+    for (int64_t k = 0; k < w.rows; k++, next_row(&w))
         if (out->dtype == MIEN__F32)
-            row_f32(node->op, row, (const float *)in[0]->data + oa, sa[r - 1],
-                    (const float *)in[1]->data + ob, sb[r - 1], (float *)out->data + k * row);
+            row_f32(node->op, row, (const float *)in[0]->data + w.a, w.sa[last],
+                    (const float *)in[1]->data + w.b, w.sb[last], (float *)out->data + k * row);
         else
-            row_i64(node->op, row, (const int64_t *)in[0]->data + oa, sa[r - 1],
-                    (const int64_t *)in[1]->data + ob, sb[r - 1], (int64_t *)out->data + k * row);
-        for (int i = r - 2; i >= 0; i--) {
-            oa += sa[i];
-            ob += sb[i];
-            if (++at[i] < d[i])
-                break;
-            oa -= d[i] * sa[i];
-            ob -= d[i] * sb[i];
-            at[i] = 0;
-        }
+            row_i64(node->op, row, (const int64_t *)in[0]->data + w.a, w.sa[last],
+                    (const int64_t *)in[1]->data + w.b, w.sb[last], (int64_t *)out->data + k * row);
+}
+
+/* The derivatives by a and by b. */
+static void slopes(mien__op op, float a, float b, float *ret_a, float *ret_b)
+{
+    *ret_a = *ret_b = 1.0f;
+    switch (op) {
+    case MIEN__OP_Add:
+        break;
+    case MIEN__OP_Sub:
+        *ret_b = -1.0f;
+        break;
+    case MIEN__OP_Mul:
+        *ret_a = b;
+        *ret_b = a;
+        break;
+    case MIEN__OP_Div:
+        *ret_a = 1.0f / b;
+        *ret_b = -a / (b * b);
+        break;
+    case MIEN__OP_Pow:
+        *ret_a = fabsf(b) > 0.0f ? b * powf(a, b - 1.0f) : 0.0f;
+        *ret_b = a > 0.0f ? powf(a, b) * logf(a) : 0.0f;
+        break;
+    default:
+        *ret_a = (op == MIEN__OP_Max ? a > b : a < b) ? 1.0f : 0.0f;
+        *ret_b = 1.0f - *ret_a;
     }
+}
+
+/* One row; the gradient of an input that is one value all along (step 0) is summed in double. */
+static void row_backward(mien__op op, int64_t n, const float *a, int64_t sa, const float *b, int64_t sb,
+                         const float *d_y, float *d_a, float *d_b)
+{
+    double sum_a = 0.0, sum_b = 0.0;
+    for (int64_t i = 0; i < n; i++) {
+        float fa, fb;
+        slopes(op, a[i * sa], b[i * sb], &fa, &fb);
+        if (sa == 0)
+            sum_a += (double)fa * d_y[i];
+        else if (d_a)
+            d_a[i] += fa * d_y[i];
+        if (sb == 0)
+            sum_b += (double)fb * d_y[i];
+        else if (d_b)
+            d_b[i] += fb * d_y[i];
+    }
+    if (sa == 0 && d_a)
+        d_a[0] += (float)sum_a;
+    if (sb == 0 && d_b)
+        d_b[0] += (float)sum_b;
+}
+
+void mien__binary_backward(const mien__node *node, const mien__tensor *const *in, const mien__tensor *out,
+                           const mien__tensor *const *d_out, mien__tensor *const *d_in)
+{
+    walk w = walk_of(in, out);
+    const int last = w.rank - 1;
+    const int64_t row = w.d[last];
+    float *d_a = mien__op_grad(node, d_in, 0), *d_b = mien__op_grad(node, d_in, 1);
+    if (mien__tensor_elems(out) == 0)
+        return;
+    for (int64_t k = 0; k < w.rows; k++, next_row(&w))
+        row_backward(node->op, row, (const float *)in[0]->data + w.a, w.sa[last],
+                     (const float *)in[1]->data + w.b, w.sb[last], (const float *)d_out[0]->data + k * row,
+                     d_a ? d_a + w.a : NULL, d_b ? d_b + w.b : NULL);
 }

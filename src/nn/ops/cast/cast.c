@@ -1,5 +1,6 @@
 /* Cast to TO (1 float32, 2 int64). float -> int64 truncates, NaN gives 0, values out of range the nearest
- * end. */
+ * end. Gradient: from float32 to float32, d_x = d_y; an int64 output has none.
+ */
 #include "nn/ops/op_table.h"
 #include "nn/ops/op_util.h"
 #include <string.h>
@@ -34,4 +35,12 @@ void mien__cast_forward(const mien__node *node, const mien__tensor *const *in, m
             ((int64_t *)out->data)[i] = to_i64(((const float *)in[0]->data)[i]);
         else
             ((float *)out->data)[i] = (float)((const int64_t *)in[0]->data)[i];
+}
+
+void mien__cast_backward(const mien__node *node, const mien__tensor *const *in, const mien__tensor *out,
+                         const mien__tensor *const *d_out, mien__tensor *const *d_in)
+{
+    float *d_x = mien__op_grad(node, d_in, 0);
+    if (d_x && in[0]->dtype == MIEN__F32 && out->dtype == MIEN__F32)
+        mien__add(d_x, d_out[0]->data, mien__tensor_elems(out));
 }

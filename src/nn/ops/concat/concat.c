@@ -1,4 +1,6 @@
-/* Concat along AXIS. All inputs have the same type, rank and other sizes. */
+/* Concat along AXIS. All inputs have the same type, rank and other sizes.
+ * Gradient: each input takes its part of d_y.
+ */
 #include "nn/ops/op_table.h"
 #include "nn/ops/op_util.h"
 #include <string.h>
@@ -43,5 +45,23 @@ void mien__concat_forward(const mien__node *node, const mien__tensor *const *in,
             memcpy((char *)out->data + (size_t)o * step + at, (const char *)in[i]->data + (size_t)o * part,
                    part);
         at += part;
+    }
+}
+
+void mien__concat_backward(const mien__node *node, const mien__tensor *const *in, const mien__tensor *out,
+                           const mien__tensor *const *d_out, mien__tensor *const *d_in)
+{
+    int axis = 0;
+    if (mien__op_axis(node, mien__node_int(node, MIEN__ATTR_AXIS, 0), out->rank, &axis, NULL))
+        return;
+    const int64_t outer = mien__dims_product(out->dims, 0, axis);
+    const int64_t step = mien__dims_product(out->dims, axis, out->rank);
+    const float *g = d_out[0]->data;
+    for (uint32_t i = 0; i < node->n_inputs; i++) {
+        const int64_t part = mien__dims_product(in[i]->dims, axis, out->rank);
+        float *d_x = mien__op_grad(node, d_in, i);
+        for (int64_t o = 0; d_x && o < outer; o++)
+            mien__add(d_x + o * part, g + o * step, part);
+        g += part;
     }
 }

@@ -2,7 +2,8 @@
  *
  * Inputs x[n][c][h][w], w[o][c/g][kh][kw], b[o] optional. Attributes KERNEL (default: from w), STRIDE,
  * PAD (t l b r), DILATION, GROUP. Sums run in float, in the order (i, kh, kw), starting from the bias.
- * The inner loop adds one weight times a row piece, so compilers vectorise it over x.
+ * Gradient: d_x[i][...] += w d_y, d_w += d_y x, both over the pairs that forward multiplies; d_b[o] += sum
+ * d_y. The inner loop adds one weight times a row piece, so compilers vectorise it over x.
  */
 #include "nn/ops/op_table.h"
 #include "nn/ops/op_util.h"
@@ -87,5 +88,57 @@ void mien__conv_forward(const mien__node *node, const mien__tensor *const *in, m
             for (int64_t i = 0; i < wd[1]; i++)
                 add_channel(&win, src + i * xd[2] * xd[3], xd[2], xd[3], w + (o * wd[1] + i) * wd[2] * wd[3],
                             dst, yd[2], yd[3]);
+        }
+}
+
+/* One input channel's part of one output channel, turned round; d_x and d_w may be NULL. */
+static void channel_backward(const mien__window *win, const float *x, float *d_x, int64_t ih, int64_t iw,
+                             const float *w, float *d_w, const float *d_y, int64_t oh, int64_t ow)
+{
+    for (int64_t kh = 0; kh < win->kh; kh++)
+        for (int64_t kw = 0; kw < win->kw; kw++) {
+            const float f = w[kh * win->kw + kw];
+            const int64_t shift = kw * win->dw - win->pl;
+            int64_t y0, y1, x0, x1;
+            double sum = 0.0;
+            valid_range(oh, ih, win->sh, kh * win->dh - win->pt, &y0, &y1);
+            valid_range(ow, iw, win->sw, shift, &x0, &x1);
+            for (int64_t oy = y0; oy < y1; oy++) {
+                const int64_t row = (oy * win->sh + kh * win->dh - win->pt) * iw + shift;
+                const float *g = d_y + oy * ow;
+                for (int64_t ox = x0; d_x && ox < x1; ox++)
+                    d_x[row + ox * win->sw] += f * g[ox];
+                for (int64_t ox = x0; d_w && ox < x1; ox++)
+                    sum += (double)g[ox] * x[row + ox * win->sw];
+            }
+            if (d_w)
+                d_w[kh * win->kw + kw] += (float)sum;
+        }
+}
+
+void mien__conv_backward(const mien__node *node, const mien__tensor *const *in, const mien__tensor *out,
+                         const mien__tensor *const *d_out, mien__tensor *const *d_in)
+{
+    const int64_t *xd = in[0]->dims, *wd = in[1]->dims, *yd = out->dims;
+    const mien__window win = mien__op_window_checked(node, wd[2], wd[3]);
+    const int64_t groups = mien__node_int(node, MIEN__ATTR_GROUP, 1), per_group = wd[0] / groups;
+    const int64_t in_plane = xd[2] * xd[3], plane = yd[2] * yd[3], k = wd[2] * wd[3];
+    const float *x = in[0]->data, *w = in[1]->data, *d_y = d_out[0]->data;
+    float *d_x = mien__op_grad(node, d_in, 0), *d_w = mien__op_grad(node, d_in, 1);
+    float *d_bias = mien__op_grad(node, d_in, 2);
+    for (int64_t n = 0; n < yd[0]; n++)
+        for (int64_t o = 0; o < yd[1]; o++) {
+            const float *g = d_y + (n * yd[1] + o) * plane;
+            const int64_t from = (n * xd[1] + o / per_group * wd[1]) * in_plane;
+            double sum = 0.0;
+            for (int64_t i = 0; d_bias && i < plane; i++)
+                sum += g[i];
+            if (d_bias)
+                d_bias[o] += (float)sum;
+            for (int64_t i = 0; (d_x || d_w) && i < wd[1]; i++) {
+                const int64_t at = from + i * in_plane, tap = (o * wd[1] + i) * k;
+                channel_backward(&win, x + at, d_x ? d_x + at : NULL, xd[2], xd[3], w + tap,
+                                 d_w ? d_w + tap : NULL, g, yd[2], yd[3]);
+            }
         }
 }

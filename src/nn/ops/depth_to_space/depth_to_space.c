@@ -1,5 +1,6 @@
 /* DepthToSpace: x[n][c b b][h][w] -> y[n][c][h b][w b] with b = BLOCK. MODE 0 (DCR): channel = (by b + bx) c
  * + k; MODE 1 (CRD): channel = k b b + by b + bx.
+ * Gradient: every d_y goes to the one element it came from.
  */
 #include "nn/ops/op_table.h"
 #include "nn/ops/op_util.h"
@@ -21,18 +22,37 @@ mien_status mien__depth_to_space_infer(const mien__node *node, const mien__tenso
                               (const int64_t[]){ x[0], x[1] / (b * b), x[2] * b, x[3] * b }, err);
 }
 
-void mien__depth_to_space_forward(const mien__node *node, const mien__tensor *const *in, mien__tensor *out)
+/* Move every element between x (in[0]'s shape) and y (out's): to y, or back by adding to d_x. */
+static void move(const mien__node *node, const int64_t *xd, const int64_t *yd, const float *x, float *y,
+                 float *d_x, const float *d_y)
 {
-    const int64_t b = mien__node_int(node, MIEN__ATTR_BLOCK, 1), *xd = in[0]->dims, *yd = out->dims;
+    const int64_t b = mien__node_int(node, MIEN__ATTR_BLOCK, 1);
     const bool crd = mien__node_int(node, MIEN__ATTR_MODE, 0) == 1;
-    const float *x = in[0]->data;
-    float *y = out->data;
+    int64_t at = 0;
     for (int64_t n = 0; n < yd[0]; n++)
         for (int64_t k = 0; k < yd[1]; k++)
             for (int64_t oy = 0; oy < yd[2]; oy++)
-                for (int64_t ox = 0; ox < yd[3]; ox++) {
+                for (int64_t ox = 0; ox < yd[3]; ox++, at++) {
                     const int64_t cell = oy % b * b + ox % b;
                     const int64_t c = crd ? k * b * b + cell : cell * yd[1] + k;
-                    *y++ = x[((n * xd[1] + c) * xd[2] + oy / b) * xd[3] + ox / b];
+                    const int64_t from = ((n * xd[1] + c) * xd[2] + oy / b) * xd[3] + ox / b;
+                    if (y)
+                        y[at] = x[from];
+                    else
+                        d_x[from] += d_y[at];
                 }
+}
+
+void mien__depth_to_space_forward(const mien__node *node, const mien__tensor *const *in, mien__tensor *out)
+{
+    move(node, in[0]->dims, out->dims, in[0]->data, out->data, NULL, NULL);
+}
+
+void mien__depth_to_space_backward(const mien__node *node, const mien__tensor *const *in,
+                                   const mien__tensor *out, const mien__tensor *const *d_out,
+                                   mien__tensor *const *d_in)
+{
+    float *d_x = mien__op_grad(node, d_in, 0);
+    if (d_x)
+        move(node, in[0]->dims, out->dims, NULL, NULL, d_x, d_out[0]->data);
 }

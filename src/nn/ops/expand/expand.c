@@ -1,4 +1,6 @@
-/* Expand(x, shape): x broadcast against `shape` (int64, known at plan time) as numpy does. */
+/* Expand(x, shape): x broadcast against `shape` (int64, known at plan time) as numpy does.
+ * Gradient: d_y summed over the axes along which x was repeated.
+ */
 #include "nn/ops/op_table.h"
 #include "nn/ops/op_util.h"
 
@@ -29,4 +31,15 @@ void mien__expand_forward(const mien__node *node, const mien__tensor *const *in,
         return;
     mien__broadcast_strides(in[0], out->rank, out->dims, st);
     mien__copy_strided(out->data, in[0]->data, mien__dtype_bytes(out->dtype), out->rank, out->dims, st);
+}
+
+void mien__expand_backward(const mien__node *node, const mien__tensor *const *in, const mien__tensor *out,
+                           const mien__tensor *const *d_out, mien__tensor *const *d_in)
+{
+    int64_t st[MIEN_MAX_RANK];
+    float *d_x = mien__op_grad(node, d_in, 0);
+    if (!d_x)
+        return;
+    mien__broadcast_strides(in[0], out->rank, out->dims, st);
+    mien__add_strided(d_x, d_out[0]->data, out->rank, out->dims, st);
 }

@@ -1,6 +1,7 @@
 /* Gather(x, indices): takes slices of x along AXIS (default 0); the output's shape is x's with that axis
  * replaced by the shape of `indices` (int64, negative ones count from the end). Indices known at plan time
  * are checked; others are clamped to the axis, so that no content can reach outside.
+ * Gradient: each slice of d_y is added to the slice of d_x that it came from.
  */
 #include "nn/ops/op_table.h"
 #include "nn/ops/op_util.h"
@@ -35,6 +36,13 @@ mien_status mien__gather_infer(const mien__node *node, const mien__tensor *const
     return mien__op_set_shape(node, out, t->dtype, rank, dims, err);
 }
 
+/* Where index `at` of an axis of length n points. */
+static int64_t index_at(int64_t at, int64_t n)
+{
+    at += at < 0 ? n : 0;
+    return at < 0 ? 0 : at >= n ? n - 1 : at;
+}
+
 void mien__gather_forward(const mien__node *node, const mien__tensor *const *in, mien__tensor *out)
 {
     const mien__tensor *t = in[0];
@@ -48,9 +56,24 @@ void mien__gather_forward(const mien__node *node, const mien__tensor *const *in,
     char *dst = out->data;
     for (int64_t o = 0; o < outer; o++)
         for (int64_t i = 0; i < count; i++, dst += bytes) {
-            int64_t at = ((const int64_t *)in[1]->data)[i];
-            at += at < 0 ? n : 0;
-            at = at < 0 ? 0 : at >= n ? n - 1 : at;
+            const int64_t at = index_at(((const int64_t *)in[1]->data)[i], n);
             memcpy(dst, (const char *)t->data + (size_t)(o * n + at) * bytes, bytes);
         }
+}
+
+void mien__gather_backward(const mien__node *node, const mien__tensor *const *in, const mien__tensor *out,
+                           const mien__tensor *const *d_out, mien__tensor *const *d_in)
+{
+    const mien__tensor *t = in[0];
+    float *d_x = mien__op_grad(node, d_in, 0);
+    int axis = 0;
+    if (!d_x || mien__tensor_elems(out) == 0 ||
+        mien__op_axis(node, mien__node_int(node, MIEN__ATTR_AXIS, 0), t->rank, &axis, NULL))
+        return;
+    const int64_t outer = mien__dims_product(t->dims, 0, axis), n = t->dims[axis];
+    const int64_t count = mien__tensor_elems(in[1]), each = mien__dims_product(t->dims, axis + 1, t->rank);
+    const float *g = d_out[0]->data;
+    for (int64_t o = 0; o < outer; o++)
+        for (int64_t i = 0; i < count; i++, g += each)
+            mien__add(d_x + (o * n + index_at(((const int64_t *)in[1]->data)[i], n)) * each, g, each);
 }

@@ -1,5 +1,5 @@
 /* Pad with the constant VALUE (default 0): PAD holds 2 * rank numbers, all begins, then all ends; negative
- * ones cut away. Float only.
+ * ones cut away. Float only. Gradient: the part of d_y that holds x.
  */
 #include "nn/ops/op_table.h"
 #include "nn/ops/op_util.h"
@@ -30,36 +30,51 @@ mien_status mien__pad_infer(const mien__node *node, const mien__tensor *const *i
     return mien__op_set_shape(node, out, MIEN__F32, rank, dims, err);
 }
 
-/* Copy one row of the output: source offset or -1 when the row lies in the padding. */
-static void pad_row(float *dst, int64_t n, const float *src, int64_t src_n, int64_t before, float value)
+/* Offset of the source row of row r of the output, -1 when that lies in the padding. */
+static int64_t source_row(const mien__attr *pad, const mien__tensor *x, const mien__tensor *y, int64_t r)
 {
-    for (int64_t i = 0; i < n; i++) {
-        const int64_t at = i - before;
-        dst[i] = src && at >= 0 && at < src_n ? src[at] : value;
+    int64_t strides[MIEN_MAX_RANK], from = 0;
+    mien__strides(x->rank, x->dims, strides);
+    for (int d = y->rank - 2; d >= 0; d--) {
+        const int64_t at = r % y->dims[d] - pad->v.i[d];
+        r /= y->dims[d];
+        if (at < 0 || at >= x->dims[d])
+            return -1;
+        from += at * strides[d];
     }
+    return from;
 }
 
 void mien__pad_forward(const mien__node *node, const mien__tensor *const *in, mien__tensor *out)
 {
     const mien__attr *a = mien__node_attr(node, MIEN__ATTR_PAD);
     const float value = (float)mien__node_float(node, MIEN__ATTR_VALUE, 0.0);
-    const mien__tensor *t = in[0];
     const int last = out->rank - 1;
-    int64_t strides[MIEN_MAX_RANK];
+    const int64_t n_in = in[0]->dims[last], n = out->dims[last], before = a->v.i[last];
     if (mien__tensor_elems(out) == 0)
         return;
-    mien__strides(t->rank, t->dims, strides);
-    const int64_t rows = mien__dims_product(out->dims, 0, last), n = out->dims[last];
-    for (int64_t r = 0; r < rows; r++) {
-        int64_t rest = r, from = 0;
-        bool inside = true;
-        for (int d = last - 1; d >= 0; d--) {
-            const int64_t at = rest % out->dims[d] - a->v.i[d];
-            rest /= out->dims[d];
-            inside = inside && at >= 0 && at < t->dims[d];
-            from += inside ? at * strides[d] : 0;
-        }
-        pad_row((float *)out->data + r * n, n, inside ? (const float *)t->data + from : NULL, t->dims[last],
-                a->v.i[last], value);
+    for (int64_t r = 0; r < mien__dims_product(out->dims, 0, last); r++) {
+        const int64_t from = source_row(a, in[0], out, r);
+        const float *src = (const float *)in[0]->data;
+        float *dst = (float *)out->data + r * n;
+        for (int64_t i = 0; i < n; i++)
+            dst[i] = from >= 0 && i >= before && i - before < n_in ? src[from + i - before] : value;
+    }
+}
+
+void mien__pad_backward(const mien__node *node, const mien__tensor *const *in, const mien__tensor *out,
+                        const mien__tensor *const *d_out, mien__tensor *const *d_in)
+{
+    const mien__attr *a = mien__node_attr(node, MIEN__ATTR_PAD);
+    const int last = out->rank - 1;
+    const int64_t n_in = in[0]->dims[last], n = out->dims[last], before = a->v.i[last];
+    float *d_x = mien__op_grad(node, d_in, 0);
+    if (!d_x || mien__tensor_elems(out) == 0)
+        return;
+    for (int64_t r = 0; r < mien__dims_product(out->dims, 0, last); r++) {
+        const int64_t from = source_row(a, in[0], out, r);
+        const float *g = (const float *)d_out[0]->data + r * n;
+        for (int64_t i = before > 0 ? before : 0; from >= 0 && i < n && i - before < n_in; i++)
+            d_x[from + i - before] += g[i];
     }
 }

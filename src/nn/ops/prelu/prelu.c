@@ -1,4 +1,6 @@
-/* PRelu: y = x < 0 ? slope x : x. x[n][c][...], slope one value per channel (axis 1) or one for all. */
+/* PRelu: y = x < 0 ? slope x : x. x[n][c][...], slope one value per channel (axis 1) or one for all.
+ * Gradient: d_x = x < 0 ? slope d_y : d_y; d_slope = sum of x d_y where x < 0.
+ */
 #include "nn/ops/op_table.h"
 #include "nn/ops/op_util.h"
 
@@ -26,4 +28,29 @@ void mien__prelu_forward(const mien__node *node, const mien__tensor *const *in, 
     (void)node;
     for (int64_t i = 0; i < n; i++)
         y[i] = x[i] < 0.0f ? slope[slopes == 1 ? 0 : i / inner % slopes] * x[i] : x[i];
+}
+
+void mien__prelu_backward(const mien__node *node, const mien__tensor *const *in, const mien__tensor *out,
+                          const mien__tensor *const *d_out, mien__tensor *const *d_in)
+{
+    const mien__tensor *t = in[0];
+    const bool one = mien__tensor_elems(in[1]) == 1;
+    const int64_t channels = one ? 1 : t->dims[1];
+    const int64_t inner = one ? mien__tensor_elems(t) : mien__dims_product(t->dims, 2, t->rank);
+    const int64_t rows = one ? 1 : t->dims[0] * channels;
+    const float *slope = in[1]->data;
+    float *d_x = mien__op_grad(node, d_in, 0), *d_slope = mien__op_grad(node, d_in, 1);
+    (void)out;
+    for (int64_t i = 0; i < rows; i++) {
+        const float *x = (const float *)t->data + i * inner, *g = (const float *)d_out[0]->data + i * inner;
+        double sum = 0.0;
+        for (int64_t j = 0; j < inner; j++) {
+            const bool below = x[j] < 0.0f;
+            sum += below ? (double)x[j] * g[j] : 0.0;
+            if (d_x)
+                d_x[i * inner + j] += below ? slope[i % channels] * g[j] : g[j];
+        }
+        if (d_slope)
+            d_slope[i % channels] += (float)sum;
+    }
 }

@@ -1,5 +1,6 @@
 /* Reductions over AXES (absent: all), KEEPDIMS (default 1): ReduceMean, ReduceSum, ReduceMax,
  * ReduceL2 = sqrt(sum x^2). Float only; sums run in double. An empty reduction gives 0 (-inf for ReduceMax).
+ * Gradient: Mean d_y / n, Sum d_y, L2 d_y x / y (0 at y = 0) to every element; Max d_y to the first greatest.
  */
 #include "nn/ops/op_table.h"
 #include "nn/ops/op_util.h"
@@ -36,43 +37,93 @@ static double fold(mien__op op, double acc, float x)
     }
 }
 
-/* Split the axes into kept and reduced ones; both walks use odometers over source strides. */
-void mien__reduce_forward(const mien__node *node, const mien__tensor *const *in, mien__tensor *out)
+/* The axes of the input, split into kept ([0]) and reduced ([1]) ones, with their strides. */
+typedef struct halves {
+    int n[2];
+    int64_t d[2][MIEN_MAX_RANK], s[2][MIEN_MAX_RANK], kept, per;
+} halves;
+
+static bool halves_of(const mien__node *node, const mien__tensor *t, halves *ret)
 {
-    const mien__tensor *t = in[0];
-    int64_t strides[MIEN_MAX_RANK], kd[MIEN_MAX_RANK], ks[MIEN_MAX_RANK], rd[MIEN_MAX_RANK],
-        rs[MIEN_MAX_RANK];
-    int nk = 0, nr = 0;
+    int64_t strides[MIEN_MAX_RANK];
     unsigned mask = 0;
+    *ret = (halves){ .n = { 0, 0 } };
     if (mien__op_axes_mask(node, t->rank, true, &mask, NULL))
-        return;
+        return false;
     mien__strides(t->rank, t->dims, strides);
     for (int i = 0; i < t->rank; i++) {
-        const bool reduced = mask & (1u << i);
-        (reduced ? rd : kd)[reduced ? nr : nk] = t->dims[i];
-        (reduced ? rs : ks)[reduced ? nr++ : nk++] = strides[i];
+        const int side = mask & (1u << i) ? 1 : 0, at = ret->n[side]++;
+        ret->d[side][at] = t->dims[i];
+        ret->s[side][at] = strides[i];
     }
-    const int64_t kept = mien__dims_product(kd, 0, nk), per = mien__dims_product(rd, 0, nr);
-    for (int64_t o = 0; o < kept; o++) {
-        int64_t base = 0, rest = o;
-        for (int d = nk - 1; d >= 0; d--) {
-            base += rest % kd[d] * ks[d];
-            rest /= kd[d];
-        }
+    ret->kept = mien__dims_product(ret->d[0], 0, ret->n[0]);
+    ret->per = mien__dims_product(ret->d[1], 0, ret->n[1]);
+    return true;
+}
+
+/* Offset of the index-th combination of one side's axes. */
+static int64_t offset_of(const halves *h, int side, int64_t index)
+{
+    int64_t at = 0;
+    for (int d = h->n[side] - 1; d >= 0; d--) {
+        at += index % h->d[side][d] * h->s[side][d];
+        index /= h->d[side][d];
+    }
+    return at;
+}
+
+void mien__reduce_forward(const mien__node *node, const mien__tensor *const *in, mien__tensor *out)
+{
+    halves h;
+    if (!halves_of(node, in[0], &h))
+        return;
+    for (int64_t o = 0; o < h.kept; o++) {
+        const float *x = (const float *)in[0]->data + offset_of(&h, 0, o);
         double acc = node->op == MIEN__OP_ReduceMax ? -INFINITY : 0.0;
-        for (int64_t i = 0; i < per; i++) {
-            int64_t at = base;
-            rest = i;
-            for (int d = nr - 1; d >= 0; d--) {
-                at += rest % rd[d] * rs[d];
-                rest /= rd[d];
-            }
-            acc = fold(node->op, acc, ((const float *)t->data)[at]);
-        }
+        for (int64_t i = 0; i < h.per; i++)
+            acc = fold(node->op, acc, x[offset_of(&h, 1, i)]);
         if (node->op == MIEN__OP_ReduceMean)
-            acc /= (double)(per ? per : 1);
+            acc /= (double)(h.per ? h.per : 1);
         else if (node->op == MIEN__OP_ReduceL2)
             acc = sqrt(acc);
         ((float *)out->data)[o] = (float)acc;
+    }
+}
+
+/* What one output element was reduced from. */
+static void set_backward(mien__op op, const halves *h, const float *x, float y, float d_y, float *d_x)
+{
+    int64_t best = 0;
+    for (int64_t i = 0; i < h->per; i++) {
+        const int64_t at = offset_of(h, 1, i);
+        switch (op) {
+        case MIEN__OP_ReduceMean:
+            d_x[at] += d_y / (float)h->per;
+            break;
+        case MIEN__OP_ReduceSum:
+            d_x[at] += d_y;
+            break;
+        case MIEN__OP_ReduceL2:
+            d_x[at] += y > 0.0f ? d_y * (x[at] / y) : 0.0f;
+            break;
+        default:
+            best = x[at] > x[offset_of(h, 1, best)] ? i : best;
+        }
+    }
+    if (op == MIEN__OP_ReduceMax && h->per)
+        d_x[offset_of(h, 1, best)] += d_y;
+}
+
+void mien__reduce_backward(const mien__node *node, const mien__tensor *const *in, const mien__tensor *out,
+                           const mien__tensor *const *d_out, mien__tensor *const *d_in)
+{
+    halves h;
+    float *d_x = mien__op_grad(node, d_in, 0);
+    if (!d_x || !halves_of(node, in[0], &h))
+        return;
+    for (int64_t o = 0; o < h.kept; o++) {
+        const int64_t at = offset_of(&h, 0, o);
+        set_backward(node->op, &h, (const float *)in[0]->data + at, ((const float *)out->data)[o],
+                     ((const float *)d_out[0]->data)[o], d_x + at);
     }
 }

@@ -2,6 +2,7 @@
  *
  * Reshape(x, shape): 0 keeps a size, one -1 is worked out. Flatten: [product before AXIS][rest], AXIS 1.
  * Squeeze: drops AXES (absent: all of length 1). Unsqueeze: inserts AXES (of the output). Identity.
+ * Gradient: d_x = d_y, element by element.
  */
 #include "nn/ops/op_table.h"
 #include "nn/ops/op_util.h"
@@ -125,4 +126,13 @@ void mien__reshape_forward(const mien__node *node, const mien__tensor *const *in
     (void)node;
     if (bytes && out->data != in[0]->data)
         memcpy(out->data, in[0]->data, bytes);
+}
+
+void mien__reshape_backward(const mien__node *node, const mien__tensor *const *in, const mien__tensor *out,
+                            const mien__tensor *const *d_out, mien__tensor *const *d_in)
+{
+    float *d_x = mien__op_grad(node, d_in, 0);
+    (void)in;
+    if (d_x)
+        mien__add(d_x, d_out[0]->data, mien__tensor_elems(out));
 }

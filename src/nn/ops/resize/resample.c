@@ -4,6 +4,7 @@
  * MODE 0 nearest (ROUND), 1 linear with clamped edges; COORD names how an output coordinate maps back:
  * half_pixel (o + .5) / s - .5; asymmetric o / s; align_corners o (in - 1) / (out - 1); pytorch_half_pixel as
  * half_pixel but 0 for an output of length 1. With SIZES the scale is out / in.
+ * Gradient: d_y added to the elements it was made from, with their weights.
  */
 #include "nn/ops/op_table.h"
 #include "nn/ops/op_util.h"
@@ -90,6 +91,33 @@ static void linear_at(const mien__node *node, const mien__tensor *const *in, con
     *ret_w = at - (float)*ret_a;
 }
 
+/* The four elements one output pixel is made from, as offsets in a plane, and the weights of the second
+ * column and row; nearest takes from[0] alone. */
+typedef struct taps {
+    int64_t from[4];
+    float wy, wx;
+} taps;
+
+static taps taps_of(const mien__node *node, const mien__tensor *const *in, const mien__tensor *out,
+                    bool linear, int64_t oy, int64_t ox)
+{
+    const int64_t iw = in[0]->dims[3];
+    int64_t y0, y1, x0, x1;
+    taps t = { .wy = 0.0f };
+    if (linear) {
+        linear_at(node, in, out, 2, oy, &y0, &y1, &t.wy);
+        linear_at(node, in, out, 3, ox, &x0, &x1, &t.wx);
+    } else {
+        y0 = y1 = mien__resize_nearest(node, in, out, 2, oy);
+        x0 = x1 = mien__resize_nearest(node, in, out, 3, ox);
+    }
+    t.from[0] = y0 * iw + x0;
+    t.from[1] = y0 * iw + x1;
+    t.from[2] = y1 * iw + x0;
+    t.from[3] = y1 * iw + x1;
+    return t;
+}
+
 void mien__resize_forward(const mien__node *node, const mien__tensor *const *in, mien__tensor *out)
 {
     const int64_t *xd = in[0]->dims, *yd = out->dims, planes = yd[0] * yd[1];
@@ -98,21 +126,35 @@ void mien__resize_forward(const mien__node *node, const mien__tensor *const *in,
     float *y = out->data;
     for (int64_t oy = 0; oy < yd[2]; oy++)
         for (int64_t ox = 0; ox < yd[3]; ox++) {
-            int64_t y0, y1, x0, x1;
-            float wy = 0.0f, wx = 0.0f;
-            if (linear) {
-                linear_at(node, in, out, 2, oy, &y0, &y1, &wy);
-                linear_at(node, in, out, 3, ox, &x0, &x1, &wx);
-            } else {
-                y0 = y1 = mien__resize_nearest(node, in, out, 2, oy);
-                x0 = x1 = mien__resize_nearest(node, in, out, 3, ox);
-            }
+            const taps t = taps_of(node, in, out, linear, oy, ox);
             for (int64_t p = 0; p < planes; p++) {
                 const float *s = x + p * xd[2] * xd[3];
-                const float a = s[y0 * xd[3] + x0], b = s[y0 * xd[3] + x1];
-                const float c = s[y1 * xd[3] + x0], d = s[y1 * xd[3] + x1];
+                const float a = s[t.from[0]], b = s[t.from[1]], c = s[t.from[2]], d = s[t.from[3]];
                 y[(p * yd[2] + oy) * yd[3] + ox] =
-                    linear ? (a * (1 - wx) + b * wx) * (1 - wy) + (c * (1 - wx) + d * wx) * wy : a;
+                    linear ? (a * (1 - t.wx) + b * t.wx) * (1 - t.wy) + (c * (1 - t.wx) + d * t.wx) * t.wy
+                           : a;
+            }
+        }
+}
+
+void mien__resize_backward(const mien__node *node, const mien__tensor *const *in, const mien__tensor *out,
+                           const mien__tensor *const *d_out, mien__tensor *const *d_in)
+{
+    const int64_t *xd = in[0]->dims, *yd = out->dims, planes = yd[0] * yd[1];
+    const bool linear = mien__node_int(node, MIEN__ATTR_MODE, 0) == 1;
+    float *d_x = mien__op_grad(node, d_in, 0);
+    for (int64_t oy = 0; d_x && oy < yd[2]; oy++)
+        for (int64_t ox = 0; ox < yd[3]; ox++) {
+            const taps t = taps_of(node, in, out, linear, oy, ox);
+            for (int64_t p = 0; p < planes; p++) {
+                const float g = ((const float *)d_out[0]->data)[(p * yd[2] + oy) * yd[3] + ox];
+                float *d = d_x + p * xd[2] * xd[3];
+                d[t.from[0]] += g * (1 - t.wx) * (1 - t.wy);
+                if (linear) {
+                    d[t.from[1]] += g * t.wx * (1 - t.wy);
+                    d[t.from[2]] += g * (1 - t.wx) * t.wy;
+                    d[t.from[3]] += g * t.wx * t.wy;
+                }
             }
         }
 }

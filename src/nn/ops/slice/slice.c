@@ -1,6 +1,6 @@
 /* Slice as numpy's x[start:end:step]: inputs x, starts, ends, axes (absent: 0..), steps (absent: 1); the last
  * four are int64 vectors known at plan time. Starts and ends are clamped as ONNX Slice-13 says; steps may be
- * negative.
+ * negative. Gradient: d_y added where it was read.
  */
 #include "nn/ops/op_table.h"
 #include "nn/ops/op_util.h"
@@ -78,18 +78,36 @@ mien_status mien__slice_infer(const mien__node *node, const mien__tensor *const 
     return mien__op_set_shape(node, out, in[0]->dtype, in[0]->rank, dims, err);
 }
 
-void mien__slice_forward(const mien__node *node, const mien__tensor *const *in, mien__tensor *out)
+/* First element and strides of what is read; false when that is nothing. */
+static bool source_of(const mien__node *node, const mien__tensor *const *in, const mien__tensor *out,
+                      int64_t *ret_at, int64_t *ret_strides)
 {
     range r[MIEN_MAX_RANK];
-    int64_t strides[MIEN_MAX_RANK], at = 0;
-    const size_t item = mien__dtype_bytes(out->dtype);
+    *ret_at = 0;
     if (mien__tensor_elems(out) == 0 || ranges_of(node, in, r, NULL))
-        return;
-    mien__strides(in[0]->rank, in[0]->dims, strides);
+        return false;
+    mien__strides(in[0]->rank, in[0]->dims, ret_strides);
     for (int d = 0; d < out->rank; d++) {
-        at += r[d].start * strides[d];
-        strides[d] *= r[d].n == 1 ? 1 : r[d].step; /* a huge step takes one element only */
+        *ret_at += r[d].start * ret_strides[d];
+        ret_strides[d] *= r[d].n == 1 ? 1 : r[d].step; /* a huge step takes one element only */
     }
-    mien__copy_strided(out->data, (const char *)in[0]->data + (size_t)at * item, item, out->rank, out->dims,
-                       strides);
+    return true;
+}
+
+void mien__slice_forward(const mien__node *node, const mien__tensor *const *in, mien__tensor *out)
+{
+    int64_t strides[MIEN_MAX_RANK], at;
+    const size_t item = mien__dtype_bytes(out->dtype);
+    if (source_of(node, in, out, &at, strides))
+        mien__copy_strided(out->data, (const char *)in[0]->data + (size_t)at * item, item, out->rank,
+                           out->dims, strides);
+}
+
+void mien__slice_backward(const mien__node *node, const mien__tensor *const *in, const mien__tensor *out,
+                          const mien__tensor *const *d_out, mien__tensor *const *d_in)
+{
+    int64_t strides[MIEN_MAX_RANK], at;
+    float *d_x = mien__op_grad(node, d_in, 0);
+    if (d_x && source_of(node, in, out, &at, strides))
+        mien__add_strided(d_x + at, d_out[0]->data, out->rank, out->dims, strides);
 }

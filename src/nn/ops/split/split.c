@@ -1,4 +1,6 @@
-/* Split along AXIS into parts of the lengths SPLIT, or into equal parts (the last may be shorter). */
+/* Split along AXIS into parts of the lengths SPLIT, or into equal parts (the last may be shorter).
+ * Gradient: the d_y of the parts, joined.
+ */
 #include "nn/ops/op_table.h"
 #include "nn/ops/op_util.h"
 #include <string.h>
@@ -51,5 +53,23 @@ void mien__split_forward(const mien__node *node, const mien__tensor *const *in, 
             memcpy((char *)out[i].data + (size_t)o * part, (const char *)t->data + (size_t)o * step + at,
                    part);
         at += part;
+    }
+}
+
+void mien__split_backward(const mien__node *node, const mien__tensor *const *in, const mien__tensor *out,
+                          const mien__tensor *const *d_out, mien__tensor *const *d_in)
+{
+    const mien__tensor *t = in[0];
+    float *d_x = mien__op_grad(node, d_in, 0);
+    int axis = 0;
+    if (!d_x || mien__op_axis(node, mien__node_int(node, MIEN__ATTR_AXIS, 0), t->rank, &axis, NULL))
+        return;
+    const int64_t outer = mien__dims_product(t->dims, 0, axis);
+    const int64_t step = mien__dims_product(t->dims, axis, t->rank);
+    for (uint32_t i = 0; i < node->n_outputs; i++) {
+        const int64_t part = mien__dims_product(out[i].dims, axis, t->rank);
+        for (int64_t o = 0; d_out[i] && o < outer; o++)
+            mien__add(d_x + o * step, (const float *)d_out[i]->data + o * part, part);
+        d_x += part;
     }
 }

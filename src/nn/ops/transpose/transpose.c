@@ -1,4 +1,6 @@
-/* Transpose: axis i of the output is axis PERM[i] of the input; PERM absent reverses the axes. */
+/* Transpose: axis i of the output is axis PERM[i] of the input; PERM absent reverses the axes.
+ * Gradient: d_y permuted back.
+ */
 #include "nn/ops/op_table.h"
 #include "nn/ops/op_util.h"
 
@@ -41,4 +43,18 @@ void mien__transpose_forward(const mien__node *node, const mien__tensor *const *
     for (int i = 0; i < out->rank; i++)
         st[i] = strides[perm[i]];
     mien__copy_strided(out->data, in[0]->data, mien__dtype_bytes(out->dtype), out->rank, out->dims, st);
+}
+
+void mien__transpose_backward(const mien__node *node, const mien__tensor *const *in, const mien__tensor *out,
+                              const mien__tensor *const *d_out, mien__tensor *const *d_in)
+{
+    int perm[MIEN_MAX_RANK];
+    int64_t strides[MIEN_MAX_RANK], st[MIEN_MAX_RANK];
+    float *d_x = mien__op_grad(node, d_in, 0);
+    if (!d_x || !mien__transpose_perm(node, in[0]->rank, perm))
+        return;
+    mien__strides(in[0]->rank, in[0]->dims, strides);
+    for (int i = 0; i < out->rank; i++)
+        st[i] = strides[perm[i]];
+    mien__add_strided(d_x, d_out[0]->data, out->rank, out->dims, st);
 }
