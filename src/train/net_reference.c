@@ -61,8 +61,8 @@ static void batch_norm_forward(mien__net *n, mien__tstep *s)
 {
     const mien__tensor *const *in = s->u.ref.in;
     mien__batch_norm_train_forward(in[0], in[1]->data, in[2]->data,
-                                   mien__node_float(s->node, MIEN__ATTR_EPSILON, 1e-5), s->u.ref.out_t,
-                                   s->u.ref.bn_mean, s->u.ref.bn_var);
+                                   mien__node_float(s->node, MIEN__ATTR_EPSILON, 1e-5),
+                                   s->u.ref.out_t->data, s->u.ref.bn_mean, s->u.ref.bn_var);
     const float m = (float)n->o.bn_momentum;
     float *mean = in[3]->data, *var = in[4]->data;
     for (int64_t c = 0; c < in[0]->dims[1]; c++) {
@@ -75,8 +75,9 @@ static void batch_norm_backward(mien__net *n, mien__tstep *s)
 {
     const mien__tensor *const *in = s->u.ref.in;
     bind_gradients(n, s);
-    mien__batch_norm_train_backward(in[0], in[1]->data, mien__node_float(s->node, MIEN__ATTR_EPSILON, 1e-5),
-                                    s->u.ref.bn_mean, s->u.ref.bn_var, s->u.ref.d_out[0]->data, s->u.ref.d_in[0],
+    mien__batch_norm_train_backward(in[0], in[1]->data, s->u.ref.bn_mean, s->u.ref.bn_var,
+                                    mien__node_float(s->node, MIEN__ATTR_EPSILON, 1e-5), s->u.ref.d_out[0]->data,
+                                    s->u.ref.d_in[0] ? s->u.ref.d_in[0]->data : NULL,
                                     s->u.ref.d_in[1] ? s->u.ref.d_in[1]->data : NULL,
                                     s->u.ref.d_in[2] ? s->u.ref.d_in[2]->data : NULL);
 }

@@ -8,6 +8,7 @@
 #define MIEN_SRC_TRAIN_TRAINER_H
 
 #include "train/net.h"
+#include "train/validate.h"
 #include <mien/train.h>
 
 enum { MIEN__TRAIN_PARTS = 12 };
@@ -33,6 +34,7 @@ typedef struct mien__task {
     /* Judge a model: figures, and the one score (higher is better) that early stopping watches. */
     mien_status (*validate)(void *ctx, const mien_model *model, mien__parts *ret_parts, double *ret_score,
                             mien_error *err);
+    const mien__validation *const *validation; /* what the last validate() measured in full; NULL, or of NULL: nothing */
     /* What a model of this task says of itself; finish changes the graph before it is saved (NULL: nothing). */
     const mien_model_info *info;
     mien_status (*finish)(mien__graph *g, mien_error *err);

@@ -1,0 +1,405 @@
+/* The loop: see trainer.h.
+ *
+ * State that decides what comes next (step, best score, patience, parameters, running averages, optimiser) is written to
+ * one checkpoint, whole or not at all; the best model lies beside it as a model file of its own. Steps are counted in
+ * updates of the optimiser; with accumulation each takes several batches.
+ */
+#include "train/trainer.h"
+#include "train/runlog.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { BAD_STEPS = 10, PATH_BYTES = 4096 };
+
+/* What a checkpoint keeps beside arrays. */
+typedef struct loop_state {
+    uint64_t step, best_step;
+    double best_score, loss_average, seconds;
+    int32_t since_best, validated;
+} loop_state;
+
+typedef struct loop {
+    mien__net *net;
+    const mien__task *task;
+    const mien__loop_opts *o;
+    mien__optim *optim;
+    mien__param *params; /* the network's and the task's */
+    size_t n_params;
+    float **sums; /* accumulated gradients, one per parameter; NULL without accumulation */
+    mien__ckpt_item *items;
+    size_t n_items;
+    char fingerprint[65];
+    loop_state s;
+    uint64_t total_steps, epoch_steps;
+    mien_model *best;
+    mien__runlog *log;
+    double started, last_checkpoint, window_start, rate;
+    uint64_t window_step;
+    int bad;
+} loop;
+
+void mien__parts_add(mien__parts *p, const char *name, double value)
+{
+    if (p->n == MIEN__TRAIN_PARTS)
+        return;
+    p->name[p->n] = name;
+    p->value[p->n++] = value;
+}
+
+mien_status mien__train_model(mien__net *net, const mien__task *task, mien_model **ret, mien_error *err)
+{
+    mien__graph *g = NULL;
+    mien_status st = mien__graph_copy(mien__net_graph(net), &g, err);
+    if (st)
+        return st;
+    if ((task->finish && (st = task->finish(g, err))) || (st = mien__graph_check(g, err)) ||
+        (st = mien__graph_simplify(g, err))) {
+        mien__graph_free(g);
+        return st;
+    }
+    return mien__model_from_graph(g, task->info, ret, err); /* takes g */
+}
+
+static mien_status path_in(const loop *l, const char *name, char ret[PATH_BYTES], mien_error *err)
+{
+    const int n = snprintf(ret, PATH_BYTES, "%s/%s", l->o->dir, name);
+    return n > 0 && n < PATH_BYTES ? MIEN_OK : mien__fail(err, MIEN_E_LIMIT, "the run folder's path is too long");
+}
+
+/* ---- checkpoint ---- */
+
+static void name_item(mien__ckpt_item *item, const char *prefix, const char *name, size_t at, void *data, size_t bytes)
+{
+    snprintf(item->name, sizeof item->name, "%s%zu.%.80s", prefix, at, name);
+    item->data = data;
+    item->bytes = bytes;
+}
+
+static mien_status list_items(loop *l, mien_error *err)
+{
+    size_t n_buffers = 0, at = 0;
+    const mien__param *buffers = mien__net_buffers(l->net, &n_buffers);
+    const size_t n_optim = mien__optim_items(l->optim, NULL, 0), n = 2 + l->n_params + n_buffers + n_optim;
+    l->items = mien_alloc_array_zero(n, sizeof *l->items);
+    if (!l->items)
+        return mien__nomem(err, n * sizeof *l->items);
+    name_item(&l->items[at++], "fingerprint", "", 0, l->fingerprint, sizeof l->fingerprint);
+    name_item(&l->items[at++], "state", "", 0, &l->s, sizeof l->s);
+    for (size_t i = 0; i < l->n_params; i++)
+        name_item(&l->items[at++], "p", l->params[i].name, i, l->params[i].value, l->params[i].count * sizeof(float));
+    for (size_t i = 0; i < n_buffers; i++)
+        name_item(&l->items[at++], "b", buffers[i].name, i, buffers[i].value, buffers[i].count * sizeof(float));
+    at += mien__optim_items(l->optim, l->items + at, n_optim);
+    l->n_items = at;
+    return MIEN_OK;
+}
+
+static mien_status write_checkpoint(loop *l, mien_error *err)
+{
+    char path[PATH_BYTES];
+    mien_status st = path_in(l, "checkpoint.bin", path, err);
+    l->s.seconds += (mien__now_ms() - l->started) / 1000.0;
+    l->started = mien__now_ms();
+    if (!st)
+        st = mien__ckpt_write(path, l->items, l->n_items, err);
+    l->last_checkpoint = mien__now_ms();
+    return st;
+}
+
+static mien_status read_checkpoint(loop *l, mien_error *err)
+{
+    char path[PATH_BYTES], wanted[sizeof l->fingerprint];
+    mien_status st = path_in(l, "checkpoint.bin", path, err);
+    memcpy(wanted, l->fingerprint, sizeof wanted);
+    if (st || (st = mien__ckpt_read(path, l->items, l->n_items, err)))
+        return st;
+    if (memcmp(wanted, l->fingerprint, sizeof wanted) != 0)
+        return mien__fail(err, MIEN_E_ARG,
+                          "the run in '%.120s' was begun with other settings: use the same ones to resume it, or "
+                          "another folder",
+                          l->o->dir);
+    if (l->s.best_step && !(st = path_in(l, "best.mien", path, err)))
+        st = mien_model_load(path, &l->best, err);
+    mien__net_changed(l->net);
+    return st;
+}
+
+/* ---- opening ---- */
+
+static mien_status gather_params(loop *l, mien_error *err)
+{
+    size_t own = 0;
+    const mien__param *net = mien__net_params(l->net, &own);
+    l->n_params = own + l->task->n_extra;
+    l->params = mien_alloc_array_zero(l->n_params + 1, sizeof *l->params);
+    l->sums = mien_alloc_array_zero(l->n_params + 1, sizeof *l->sums);
+    if (!l->params || !l->sums)
+        return mien__nomem(err, l->n_params * sizeof *l->params);
+    memcpy(l->params, net, own * sizeof *net);
+    if (l->task->n_extra)
+        memcpy(l->params + own, l->task->extra, l->task->n_extra * sizeof *l->params);
+    for (size_t i = 0; l->o->accumulate > 1 && i < l->n_params; i++)
+        if (l->params[i].trainable &&
+            !(l->sums[i] = mien_alloc_array_zero(l->params[i].count, sizeof *l->sums[i])))
+            return mien__nomem(err, l->params[i].count * sizeof *l->sums[i]);
+    return MIEN_OK;
+}
+
+static mien_status loop_open(loop *l, mien_error *err)
+{
+    char path[PATH_BYTES];
+    mien_status st = gather_params(l, err);
+    const uint64_t per = (uint64_t)(l->o->accumulate > 1 ? l->o->accumulate : 1);
+    l->epoch_steps = l->task->steps_per_epoch / per ? l->task->steps_per_epoch / per : 1;
+    l->total_steps = l->epoch_steps * (uint64_t)l->o->epochs;
+    if (l->o->max_steps && l->o->max_steps < l->total_steps)
+        l->total_steps = l->o->max_steps;
+    l->s = (loop_state){ .best_score = -INFINITY, .loss_average = NAN };
+    snprintf(l->fingerprint, sizeof l->fingerprint, "%.64s", l->o->fingerprint ? l->o->fingerprint : "");
+    if (st || (st = mien__optim_new(&l->o->optim, l->params, l->n_params, &l->optim, err)) ||
+        (st = list_items(l, err)) || (st = path_in(l, "log.jsonl", path, err)))
+        return st;
+    if (l->o->resume && (st = read_checkpoint(l, err)))
+        return st;
+    st = mien__runlog_open(path, l->o->resume ? &l->s.step : NULL, &l->log, err);
+    l->started = l->last_checkpoint = l->window_start = mien__now_ms();
+    l->window_step = l->s.step;
+    return st;
+}
+
+static void loop_close(loop *l)
+{
+    for (size_t i = 0; l->sums && i < l->n_params; i++)
+        mien_free(l->sums[i]);
+    mien_free(l->sums);
+    mien_free(l->params);
+    mien_free(l->items);
+    mien__optim_free(l->optim);
+    mien__runlog_close(l->log);
+    mien_model_free(l->best);
+}
+
+/* ---- one step ---- */
+
+static void add_to_sums(loop *l, bool first)
+{
+    for (size_t i = 0; i < l->n_params; i++) {
+        const mien__param *p = &l->params[i];
+        for (size_t j = 0; p->trainable && j < p->count; j++)
+            l->sums[i][j] = first ? p->grad[j] : l->sums[i][j] + p->grad[j];
+    }
+}
+
+static void take_sums(loop *l, float factor)
+{
+    for (size_t i = 0; i < l->n_params; i++) {
+        const mien__param *p = &l->params[i];
+        for (size_t j = 0; p->trainable && j < p->count; j++)
+            p->grad[j] = l->sums[i][j] * factor;
+    }
+}
+
+static mien_status one_step(loop *l, double lr, double *ret_loss, double *ret_norm, mien__parts *parts, mien_error *err)
+{
+    const int batches = l->o->accumulate > 1 ? l->o->accumulate : 1;
+    float *input = mien__net_input(l->net, NULL);
+    mien_status st = MIEN_OK;
+    *ret_loss = 0.0;
+    for (int b = 0; b < batches; b++) {
+        double loss = 0.0;
+        *parts = (mien__parts){ .n = 0 };
+        if ((st = l->task->fill(l->task->ctx, l->s.step * (uint64_t)batches + (uint64_t)b, input, err)))
+            return st;
+        mien__net_forward(l->net);
+        if ((st = l->task->loss(l->task->ctx, l->net, &loss, parts, err)))
+            return st;
+        mien__net_backward(l->net);
+        *ret_loss += loss / batches;
+        if (batches > 1)
+            add_to_sums(l, b == 0);
+    }
+    if (batches > 1)
+        take_sums(l, 1.0f / (float)batches);
+    *ret_norm = isfinite(*ret_loss) ? mien__optim_step(l->optim, lr) : NAN;
+    mien__net_changed(l->net);
+    return MIEN_OK;
+}
+
+static double score_now(const loop *l)
+{
+    return l->s.validated ? l->s.best_score : NAN;
+}
+
+static bool report(loop *l, const char *phase, double lr)
+{
+    const double now = mien__now_ms();
+    if (now - l->window_start > 2000.0 && l->s.step > l->window_step) {
+        l->rate = (double)(l->s.step - l->window_step) / (now - l->window_start) * 1000.0;
+        l->window_start = now;
+        l->window_step = l->s.step;
+    }
+    const double batch = (double)l->task->batch * (l->o->accumulate > 1 ? l->o->accumulate : 1);
+    const mien_train_state state = { .phase = phase,
+                                     .done = l->s.step,
+                                     .total = l->total_steps,
+                                     .epoch = (int)(l->s.step / l->epoch_steps) + 1,
+                                     .epochs = l->o->epochs,
+                                     .loss = l->s.loss_average,
+                                     .score = score_now(l),
+                                     .lr = lr,
+                                     .images_per_s = l->rate * batch,
+                                     .seconds_left =
+                                         l->rate > 0 ? (double)(l->total_steps - l->s.step) / l->rate : NAN };
+    return l->o->progress && l->o->progress(&state, l->o->user) != 0;
+}
+
+/* One line of the log: named figures in front, parts behind. */
+static mien_status log_line(loop *l, const mien__parts *front, const mien__parts *parts,
+                            const mien__validation *validation, mien_error *err)
+{
+    mien__runlog_value values[2 * MIEN__TRAIN_PARTS];
+    size_t n = 0;
+    for (int i = 0; i < front->n; i++)
+        values[n++] = (mien__runlog_value){ front->name[i], front->value[i] };
+    for (int i = 0; i < parts->n; i++)
+        values[n++] = (mien__runlog_value){ parts->name[i], parts->value[i] };
+    const mien__runlog_record r = { .step = l->s.step,
+                                    .epoch = l->s.step / l->epoch_steps,
+                                    .values = values,
+                                    .n_values = n,
+                                    .validation = validation };
+    return mien__runlog_write(l->log, &r, err);
+}
+
+static mien_status log_step(loop *l, double loss, double norm, double lr, const mien__parts *parts, mien_error *err)
+{
+    mien__parts front = { .n = 0 };
+    mien__parts_add(&front, "loss", loss);
+    mien__parts_add(&front, "lr", lr);
+    mien__parts_add(&front, "grad_norm", norm);
+    mien__parts_add(&front, "images_s", l->rate * l->task->batch * (l->o->accumulate > 1 ? l->o->accumulate : 1));
+    return log_line(l, &front, parts, NULL, err);
+}
+
+/* ---- validation ---- */
+
+static mien_status validate(loop *l, mien_error *err)
+{
+    char path[PATH_BYTES];
+    mien_model *model = NULL;
+    mien__parts front = { .n = 0 }, parts = { .n = 0 };
+    double score = 0.0;
+    mien__optim_swap_ema(l->optim);
+    mien_status st = mien__train_model(l->net, l->task, &model, err);
+    mien__optim_swap_ema(l->optim);
+    if (st || (st = l->task->validate(l->task->ctx, model, &parts, &score, err)))
+        goto done;
+    mien__parts_add(&front, "score", score);
+    if ((st = log_line(l, &front, &parts, l->task->validation ? *l->task->validation : NULL, err)))
+        goto done;
+    l->s.since_best++;
+    if (!l->s.validated || score > l->s.best_score) {
+        if ((st = path_in(l, "best.mien", path, err)) || (st = mien_model_save(model, path, err)))
+            goto done;
+        l->s.best_score = score;
+        l->s.best_step = l->s.step;
+        l->s.since_best = 0;
+        mien_model_free(l->best);
+        l->best = model;
+        model = NULL;
+    }
+    l->s.validated = 1;
+done:
+    mien_model_free(model);
+    return st;
+}
+
+/* After an epoch: validation when it is due, a checkpoint. */
+static mien_status end_epoch(loop *l, bool *ret_stop, mien_error *err)
+{
+    const uint64_t epoch = l->s.step / l->epoch_steps;
+    const bool last = l->s.step >= l->total_steps;
+    mien_status st = MIEN_OK;
+    if (l->task->validate && (last || (l->s.step % l->epoch_steps == 0 && l->o->validate_epochs > 0 &&
+                                       epoch % (uint64_t)l->o->validate_epochs == 0))) {
+        report(l, "validating", 0.0);
+        if ((st = validate(l, err)))
+            return st;
+        *ret_stop = l->o->patience > 0 && l->s.since_best >= l->o->patience;
+    }
+    return write_checkpoint(l, err);
+}
+
+static mien_status step_and_record(loop *l, mien_error *err)
+{
+    const uint64_t every = l->epoch_steps > 400 ? 20 : l->epoch_steps > 40 ? 5 : 1;
+    const double lr = mien__lr_at(l->o->lr, l->s.step, l->o->warmup_steps, l->total_steps, l->o->floor);
+    double loss = 0.0, norm = 0.0;
+    mien__parts parts = { .n = 0 };
+    mien_status st = one_step(l, lr, &loss, &norm, &parts, err);
+    if (st)
+        return st;
+    l->s.step++;
+    if (isfinite(norm)) {
+        l->bad = 0;
+        l->s.loss_average = isfinite(l->s.loss_average) ? 0.98 * l->s.loss_average + 0.02 * loss : loss;
+    } else if (++l->bad >= BAD_STEPS)
+        return mien__fail(err, MIEN_E_TRAIN,
+                          "the loss was not a number in %d steps in a row (step %llu): lower --lr, or clip gradients; "
+                          "the last checkpoint is kept",
+                          BAD_STEPS, (unsigned long long)l->s.step);
+    if (l->s.step % every == 0 && (st = log_step(l, loss, norm, lr, &parts, err)))
+        return st;
+    return report(l, "training", lr) ? mien__fail(err, MIEN_E_INTERRUPTED, "stopped at step %llu; --resume goes on",
+                                                  (unsigned long long)l->s.step)
+                                     : MIEN_OK;
+}
+
+static mien_status run(loop *l, mien__loop_result *ret, mien_error *err)
+{
+    bool stop = l->o->patience > 0 && l->s.since_best >= l->o->patience;
+    mien_status st = MIEN_OK;
+    while (!st && !stop && l->s.step < l->total_steps) {
+        st = step_and_record(l, err);
+        if (st == MIEN_E_INTERRUPTED) {
+            ret->interrupted = true;
+            const mien_status written = write_checkpoint(l, err);
+            return written ? written : st;
+        }
+        if (st)
+            return st;
+        if (l->s.step % l->epoch_steps == 0 || l->s.step == l->total_steps)
+            st = end_epoch(l, &stop, err);
+        else if (l->o->checkpoint_s > 0 && mien__now_ms() - l->last_checkpoint > l->o->checkpoint_s * 1000.0)
+            st = write_checkpoint(l, err);
+    }
+    ret->stopped_early = stop;
+    return st;
+}
+
+mien_status mien__train_loop(mien__net *net, const mien__task *task, const mien__loop_opts *o, mien_model **ret_best,
+                             mien__loop_result *ret, mien_error *err)
+{
+    loop l = { .net = net, .task = task, .o = o };
+    mien_status st = loop_open(&l, err);
+    *ret = (mien__loop_result){ 0 };
+    if (!st)
+        st = run(&l, ret, err);
+    ret->steps = l.s.step;
+    ret->best_step = l.s.best_step;
+    ret->best_score = score_now(&l);
+    ret->last_loss = l.s.loss_average;
+    ret->seconds = l.s.seconds;
+    if (!st && !l.best) {
+        mien__optim_swap_ema(l.optim);
+        st = mien__train_model(net, task, &l.best, err);
+        mien__optim_swap_ema(l.optim);
+    }
+    if (!st) {
+        *ret_best = l.best;
+        l.best = NULL;
+    }
+    loop_close(&l);
+    return st;
+}
