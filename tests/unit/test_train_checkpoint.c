@@ -151,13 +151,30 @@ static void read_hostile_table_is_refused(void **state)
             continue; /* past the end of a name: not looked at */
         assert_int_equal(refused(data, m.size), MIEN_E_MODEL_CORRUPT);
     }
-    /* a table that says more than the file holds, cut behind the header */
-    const size_t small = MIEN__CKPT_HEADER + 40 + MIEN__CKPT_TRAILER;
-    memcpy(data, m.data, small);
-    memset(data + 16, 0, 8);
-    data[16] = (uint8_t)small;
-    mien__sha256(data, small - MIEN__CKPT_TRAILER, data + small - MIEN__CKPT_TRAILER);
-    assert_int_equal(refused(data, small), MIEN_E_MODEL_CORRUPT);
+    free(data);
+    mien__file_map_close(&m);
+}
+
+/* The right table over too few or too many bytes, with a length and a digest that say so. */
+static void read_table_over_other_length_is_refused(void **state)
+{
+    (void)state;
+    run_state s;
+    state_open(&s, 7);
+    assert_int_equal(mien__ckpt_write(path, s.items, 3, NULL), MIEN_OK);
+    mien__file_map m = load();
+    uint8_t *const data = calloc(1, m.size + 64);
+    assert_non_null(data);
+    for (size_t size = MIEN__CKPT_HEADER + MIEN__CKPT_TRAILER; size < m.size + 64; size++) {
+        const size_t body = size - MIEN__CKPT_TRAILER;
+        if (size == m.size)
+            continue;
+        memcpy(data, m.data, body < m.size ? body : m.size);
+        for (int i = 0; i < 8; i++)
+            data[16 + i] = (uint8_t)((uint64_t)size >> (8 * i));
+        mien__sha256(data, body, data + body);
+        assert_int_equal(refused(data, size), MIEN_E_MODEL_CORRUPT);
+    }
     free(data);
     mien__file_map_close(&m);
 }
@@ -260,6 +277,7 @@ int main(void)
         cmocka_unit_test(read_truncated_anywhere_is_refused),
         cmocka_unit_test(read_flipped_byte_is_refused),
         cmocka_unit_test(read_hostile_table_is_refused),
+        cmocka_unit_test(read_table_over_other_length_is_refused),
         cmocka_unit_test(read_of_another_run_names_the_item),
         cmocka_unit_test(write_refuses_names_without_end_and_endless_items),
         cmocka_unit_test(write_without_room_leaves_the_old_file),
