@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Write the seed files of fuzz_onnx, fuzz_ir and fuzz_mien: small networks of our own with random weights.
+"""Write the seed files of fuzz_onnx, fuzz_ir, fuzz_mien and fuzz_ckpt: small networks of our own with random weights.
 
 usage: make_corpus.py [LIBMIEN.so]    (the library, for the .mien files)
 """
 import ctypes as ct
+import hashlib
 import os
+import struct
 import sys
 
 import numpy as np
@@ -106,11 +108,30 @@ def write_irs():
               edge(5, 3, 6, 0), edge(6, 1, 7, 0)], g + k)
 
 
+def write_ckpt(name, items):
+    """A checkpoint, laid out as src/train/checkpoint.h says."""
+    size = 24 + sum(136 + len(data) for _, data in items) + 32
+    body = b"MIENCKPT" + struct.pack("<IIQ", 1, len(items), size)
+    body += b"".join(struct.pack("<128sQ", key, len(data)) for key, data in items)
+    body += b"".join(data for _, data in items)
+    with open(os.path.join(HERE, "ckpt", name), "wb") as f:
+        f.write(body + hashlib.sha256(body).digest())
+
+
+def write_ckpts():
+    steps, weights = struct.pack("<Q", 7), struct.pack("<5f", 1, -2, 0.5, 0, 3)
+    write_ckpt("whole", [(b"steps", steps), (b"empty", b""), (b"w", weights)])
+    write_ckpt("longer", [(b"steps", steps), (b"empty", b""), (b"w", weights + weights)])
+    write_ckpt("other", [(b"steps", steps), (b"m", weights), (b"w", weights)])
+    write_ckpt("none", [])
+
+
 def main():
-    for d in ("onnx", "ir", "mien"):
+    for d in ("onnx", "ir", "mien", "ckpt"):
         os.makedirs(os.path.join(HERE, d), exist_ok=True)
     write_onnx()
     write_irs()
+    write_ckpts()
     if len(sys.argv) > 1:
         lib = ct.CDLL(os.path.abspath(sys.argv[1]))
         for name in ("conv_bn_prelu", "dense_old", "resize_slice"):

@@ -24,7 +24,7 @@ double mien__row_dot(const float *a, const float *b, int dim)
 void mien__row_normalise(const float *x, int dim, float *ret_unit, double *ret_inv_norm)
 {
     const double norm = sqrt(mien__row_dot(x, x, dim));
-    /* turned round, so that NaN goes through and is seen by the optimiser */
+    /* asked this way round, NaN goes through and is seen by the optimiser */
     const double inv = norm < MIEN__ROW_MIN_NORM ? 0.0 : 1.0 / norm;
     for (int i = 0; i < dim; i++)
         ret_unit[i] = (float)((double)x[i] * inv);

@@ -17,6 +17,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Squares of gradients are kept in float: what does not fit there counts as infinite. */
+#define MAX_NORM 1e18
+
 struct mien__optim {
     mien__optim_opts opts;
     mien__param *params;
@@ -212,6 +215,8 @@ double mien__optim_step(mien__optim *o, double lr)
     if (!isfinite(norm))
         return norm;
     const double clip = o->opts.clip_norm, factor = clip > 0.0 && norm > clip ? clip / norm : 1.0;
+    if (norm * factor > MAX_NORM)
+        return HUGE_VAL;
     o->steps++;
     for (size_t i = 0; i < o->n; i++) {
         const mien__param *const p = &o->params[i];
