@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { MAX_CROP_PX = 2048, MAX_WARP_TAPS = 4 };
+enum { MAX_CROP_PX = 2048 };
 
 mien_status mien__crop_size(const mien_model_info *info, int *ret_w, int *ret_h, mien_error *err)
 {
@@ -39,9 +39,7 @@ static mien_status crop_template(const mien_model_info *info, mien_image_view im
     const mien_status st = mien_fit_similarity(face->landmarks, info->landmarks, MIEN_LANDMARKS, &m, err);
     if (st)
         return st;
-    const double shrink = 1 / fmax(mien__affine_scale(&m), 1e-6);
-    const int taps = shrink < 1.5 ? 1 : shrink > 6 ? MAX_WARP_TAPS : (int)ceil(shrink / 1.5);
-    return mien__warp_into(image, &m, taps, width, height, dst, (size_t)width * 3, err);
+    return mien__warp_into(image, &m, mien__warp_taps(&m), width, height, dst, (size_t)width * 3, err);
 }
 
 static mien_status crop_margin(const mien_model_info *info, mien_image_view image, const mien_face *face,

@@ -20,6 +20,10 @@ bool mien__affine_invert(const mien_affine *a, mien_affine *ret);
 double mien__affine_scale(const mien_affine *a);
 void mien__affine_apply(const mien_affine *a, double x, double y, double *ret_x, double *ret_y);
 
+/* The `taps` that keep a warp by this map free of aliasing: 1 where it shrinks by less than 1.5, at most 4.
+ */
+int mien__warp_taps(const mien_affine *to_crop);
+
 /* Warp into caller's pixels: each output pixel is the mean of `taps` x `taps` (1..8) bilinear samples spread
  * over it, black outside the picture; taps > 1 keeps strong shrinking free of aliasing.
  * E_ARG when the map is singular or sends the crop further than 2^30 px away. Allocates nothing. */

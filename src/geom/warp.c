@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { FRAC_BITS = 32, WEIGHT_BITS = 10, MAX_TAPS = 8 };
+enum { FRAC_BITS = 32, WEIGHT_BITS = 10, MAX_TAPS = 8, AUTO_TAPS = 4 };
 
 bool mien__view_ok(mien_image_view v)
 {
@@ -86,6 +86,12 @@ static bool in_range(const mien_affine *inv, int width, int height)
 static int64_t fixed(double v)
 {
     return llrint(v * 4294967296.0);
+}
+
+int mien__warp_taps(const mien_affine *to_crop)
+{
+    const double shrink = 1 / fmax(mien__affine_scale(to_crop), 1e-6);
+    return shrink < 1.5 ? 1 : shrink > 1.5 * AUTO_TAPS ? AUTO_TAPS : (int)ceil(shrink / 1.5);
 }
 
 mien_status mien__warp_into(mien_image_view src, const mien_affine *to_crop, int taps, int width, int height,
