@@ -390,7 +390,7 @@ static mien_status open_scratch(mien__embed_task *t, mien_error *err)
     const int n = t->o->batch;
     size_t bytes = mien__loss_relational_scratch(n, t->dim), other = mien__loss_triplet_scratch(n, t->dim);
     bytes = bytes > other ? bytes : other;
-    other = t->n_classes ? mien__loss_head_scratch(n, t->n_classes, t->dim) : 0;
+    other = t->n_classes ? mien__loss_head_scratch(n, t->n_classes, t->dim, mien__train_kernels_get()) : 0;
     bytes = bytes > other ? bytes : other;
     t->scratch = mien_alloc(bytes);
     t->d_part = mien_alloc_array_zero((size_t)n * (size_t)t->dim, sizeof *t->d_part);

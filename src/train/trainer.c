@@ -78,9 +78,8 @@ static void name_item(mien__ckpt_item *item, const char *prefix, const char *nam
 
 static mien_status list_items(loop *l, mien_error *err)
 {
-    size_t n_buffers = 0, at = 0;
-    const mien__param *buffers = mien__net_buffers(l->net, &n_buffers);
-    const size_t n_optim = mien__optim_items(l->optim, NULL, 0), n = 2 + l->n_params + n_buffers + n_optim;
+    size_t at = 0;
+    const size_t n_optim = mien__optim_items(l->optim, NULL, 0), n = 2 + l->n_params + n_optim;
     l->items = mien_alloc_array_zero(n, sizeof *l->items);
     if (!l->items)
         return mien__nomem(err, n * sizeof *l->items);
@@ -88,8 +87,6 @@ static mien_status list_items(loop *l, mien_error *err)
     name_item(&l->items[at++], "state", "", 0, &l->s, sizeof l->s);
     for (size_t i = 0; i < l->n_params; i++)
         name_item(&l->items[at++], "p", l->params[i].name, i, l->params[i].value, l->params[i].count * sizeof(float));
-    for (size_t i = 0; i < n_buffers; i++)
-        name_item(&l->items[at++], "b", buffers[i].name, i, buffers[i].value, buffers[i].count * sizeof(float));
     at += mien__optim_items(l->optim, l->items + at, n_optim);
     l->n_items = at;
     return MIEN_OK;
@@ -129,16 +126,18 @@ static mien_status read_checkpoint(loop *l, mien_error *err)
 
 static mien_status gather_params(loop *l, mien_error *err)
 {
-    size_t own = 0;
-    const mien__param *net = mien__net_params(l->net, &own);
-    l->n_params = own + l->task->n_extra;
+    size_t own = 0, n_buffers = 0;
+    const mien__param *net = mien__net_params(l->net, &own), *buffers = mien__net_buffers(l->net, &n_buffers);
+    l->n_params = own + n_buffers + l->task->n_extra;
     l->params = mien_alloc_array_zero(l->n_params + 1, sizeof *l->params);
     l->sums = mien_alloc_array_zero(l->n_params + 1, sizeof *l->sums);
     if (!l->params || !l->sums)
         return mien__nomem(err, l->n_params * sizeof *l->params);
     memcpy(l->params, net, own * sizeof *net);
+    if (n_buffers) /* running averages: never stepped, but averaged like the weights */
+        memcpy(l->params + own, buffers, n_buffers * sizeof *buffers);
     if (l->task->n_extra)
-        memcpy(l->params + own, l->task->extra, l->task->n_extra * sizeof *l->params);
+        memcpy(l->params + own + n_buffers, l->task->extra, l->task->n_extra * sizeof *l->params);
     for (size_t i = 0; l->o->accumulate > 1 && i < l->n_params; i++)
         if (l->params[i].trainable &&
             !(l->sums[i] = mien_alloc_array_zero(l->params[i].count, sizeof *l->sums[i])))
