@@ -5,22 +5,10 @@
 #ifndef MIEN_SRC_NN_KERNELS_CONV_COMMON_INC_H
 #define MIEN_SRC_NN_KERNELS_CONV_COMMON_INC_H
 
+#include "nn/kernels/ints.inc.h"
 #include "nn/kernels/ukr.inc.h"
 
 enum { ALGO_DIRECT = 1, ALGO_DEPTHWISE, ALGO_WINOGRAD };
-
-static int div_up(int a, int b)
-{
-    return (a + b - 1) / b;
-}
-static int min_i(int a, int b)
-{
-    return a < b ? a : b;
-}
-static int max_i(int a, int b)
-{
-    return a > b ? a : b;
-}
 
 typedef struct conv_head {
     const float *bias, *slope, *slope2, *pre_scale, *pre_shift, *w;

@@ -31,7 +31,8 @@ typedef enum mien__act {
 typedef struct mien__post {
     mien__act act;
     float alpha, beta;
-    bool residual;  /* add a tensor of the output's shape and layout */
+    bool residual;  /* add a tensor of the output's shape and layout; it may be the output itself when act is
+                       one of NONE, RELU, LEAKY, PRELU, CLIP */
     mien__act act2; /* after the residual: NONE, RELU or PRELU */
 } mien__post;
 

@@ -32,7 +32,7 @@ typedef struct ukr_args {
 
 typedef void (*ukr_fn)(const ukr_args *u);
 
-/* activation that is not a clamp-and-slope, and residuals: over the block just written */
+/* activation that is not a clamp-and-slope, with its residual: over the block just written */
 static void ukr_post(const ukr_args *u, int rows, int vecs, int first)
 {
     for (int c = 0; c < vecs; c++) {
@@ -102,9 +102,23 @@ VF_INLINE void ukr_body(const ukr_args *u, const int R, const int C, const int F
         }
         return;
     }
-    const bool later = u->post->transcend || u->post->residual;
+    const bool later = u->post->transcend;
     const vf one = vf_set1(1.0f), lo = vf_set1(later ? -INFINITY : u->post->lo),
              hi = vf_set1(later ? INFINITY : u->post->hi);
+    if (u->post->residual && !later) {
+        const vf lo2 = vf_set1(u->post->lo2);
+        VF_UNROLL for (int c = 0; c < C; c++)
+        {
+            const vf slope = vf_load(u->slope + c * VB), slope2 = vf_load(u->slope2 + c * VB);
+            VF_UNROLL for (int r = 0; r < R; r++)
+            {
+                const ptrdiff_t at = c * u->dst_ocb + (r < FIRST ? r * VB : u->dst_seg + (r - FIRST) * VB);
+                const vf y = vf_neg_mul(vf_min(hi, vf_max(lo, acc[r][c])), slope);
+                vf_store(u->dst + at, vf_neg_mul(vf_max(lo2, vf_add(y, vf_load(u->res + at))), slope2));
+            }
+        }
+        return;
+    }
     VF_UNROLL for (int c = 0; c < C; c++)
     {
         const vf slope = later ? one : vf_load(u->slope + c * VB);
