@@ -29,6 +29,9 @@ int mien__warp_taps(const mien_affine *to_crop);
  * E_ARG when the map is singular or sends the crop further than 2^30 px away. Allocates nothing. */
 mien_status mien__warp_into(mien_image_view src, const mien_affine *to_crop, int taps, int width, int height,
                             uint8_t *dst, size_t dst_stride_bytes, mien_error *err);
+/* The same, the picture mirrored at its borders instead of black around it. */
+mien_status mien__warp_mirrored(mien_image_view src, const mien_affine *to_crop, int taps, int width,
+                                int height, uint8_t *dst, size_t dst_stride_bytes, mien_error *err);
 
 /* ---- resampling with a triangle filter as wide as the shrinking asks (bilinear when growing) ---- */
 typedef struct mien__resampler {

@@ -2,7 +2,8 @@
  *
  * The inverse map is walked with fixed point (32 fraction bits, exact per row start), so that the bytes do
  * not depend on the instruction set; weights have 10 bits per axis, results are rounded to nearest. A pixel's
- * four neighbours that lie outside count as black, as in OpenCV's BORDER_CONSTANT.
+ * four neighbours that lie outside count as black, as in OpenCV's BORDER_CONSTANT, or mirror the picture at
+ * its border.
  */
 #include "geom/geom.h"
 #include <math.h>
@@ -16,8 +17,15 @@ bool mien__view_ok(mien_image_view v)
            v.height <= MIEN__MAX_SIDE_PX && v.stride_bytes >= (size_t)v.width * 3;
 }
 
+/* A coordinate outside [0, n) mirrored at the border, once; farther off it stays at the far border. */
+static int64_t mirrored(int64_t x, int64_t n)
+{
+    x = x < 0 ? -1 - x : x >= n ? 2 * n - 1 - x : x;
+    return x < 0 ? 0 : x >= n ? n - 1 : x;
+}
+
 /* Weighted sum of the 2x2 pixels around (u, v) in Q(2 * WEIGHT_BITS), added to acc. */
-static inline void sample_add(const mien_image_view *s, int64_t u, int64_t v, uint32_t acc[3])
+static inline void sample_add(const mien_image_view *s, int64_t u, int64_t v, bool mirror, uint32_t acc[3])
 {
     const int64_t x = u >> FRAC_BITS, y = v >> FRAC_BITS;
     const uint32_t one = 1u << WEIGHT_BITS;
@@ -32,11 +40,12 @@ static inline void sample_add(const mien_image_view *s, int64_t u, int64_t v, ui
             acc[c] += (p[c] * w00 + p[c + 3] * w01 + q[c] * w10 + q[c + 3] * w11) >> 8;
         return;
     }
-    if (x < -1 || y < -1 || x >= s->width || y >= s->height)
+    if (!mirror && (x < -1 || y < -1 || x >= s->width || y >= s->height))
         return;
     const uint32_t w[4] = { w00, w01, w10, w11 };
     for (int k = 0; k < 4; k++) {
-        const int64_t px = x + (k & 1), py = y + (k >> 1);
+        const int64_t px = mirror ? mirrored(x + (k & 1), s->width) : x + (k & 1);
+        const int64_t py = mirror ? mirrored(y + (k >> 1), s->height) : y + (k >> 1);
         if (px < 0 || py < 0 || px >= s->width || py >= s->height)
             continue;
         const uint8_t *p = s->data + (size_t)py * s->stride_bytes + (size_t)px * 3;
@@ -46,12 +55,12 @@ static inline void sample_add(const mien_image_view *s, int64_t u, int64_t v, ui
 }
 
 static void warp_row(const mien_image_view *s, int64_t u, int64_t v, int64_t du, int64_t dv, int width,
-                     uint8_t *dst)
+                     bool mirror, uint8_t *dst)
 {
     const int shift = 2 * WEIGHT_BITS - 8;
     for (int x = 0; x < width; x++, u += du, v += dv, dst += 3) {
         uint32_t acc[3] = { 0, 0, 0 };
-        sample_add(s, u, v, acc);
+        sample_add(s, u, v, mirror, acc);
         for (int c = 0; c < 3; c++)
             dst[c] = (uint8_t)((acc[c] + (1u << (shift - 1))) >> shift);
     }
@@ -59,14 +68,14 @@ static void warp_row(const mien_image_view *s, int64_t u, int64_t v, int64_t du,
 
 /* off: fixed-point offsets of the taps^2 samples from the pixel's centre */
 static void warp_row_taps(const mien_image_view *s, int64_t u, int64_t v, int64_t du, int64_t dv, int width,
-                          const int64_t (*off)[2], int n_off, uint8_t *dst)
+                          const int64_t (*off)[2], int n_off, bool mirror, uint8_t *dst)
 {
     const uint32_t unit = 1u << (2 * WEIGHT_BITS - 8);
     const uint32_t total = unit * (uint32_t)n_off;
     for (int x = 0; x < width; x++, u += du, v += dv, dst += 3) {
         uint32_t acc[3] = { 0, 0, 0 };
         for (int k = 0; k < n_off; k++)
-            sample_add(s, u + off[k][0], v + off[k][1], acc);
+            sample_add(s, u + off[k][0], v + off[k][1], mirror, acc);
         for (int c = 0; c < 3; c++)
             dst[c] = (uint8_t)((acc[c] + total / 2) / total);
     }
@@ -94,8 +103,8 @@ int mien__warp_taps(const mien_affine *to_crop)
     return shrink < 1.5 ? 1 : shrink > 1.5 * AUTO_TAPS ? AUTO_TAPS : (int)ceil(shrink / 1.5);
 }
 
-mien_status mien__warp_into(mien_image_view src, const mien_affine *to_crop, int taps, int width, int height,
-                            uint8_t *dst, size_t dst_stride_bytes, mien_error *err)
+static mien_status warp(mien_image_view src, const mien_affine *to_crop, int taps, int width, int height,
+                        bool mirror, uint8_t *dst, size_t dst_stride_bytes, mien_error *err)
 {
     mien_assert(mien__view_ok(src) && taps >= 1 && taps <= MAX_TAPS && width > 0 && height > 0);
     mien_affine inv;
@@ -114,11 +123,23 @@ mien_status mien__warp_into(mien_image_view src, const mien_affine *to_crop, int
         mien__affine_apply(&inv, 0.5, y + 0.5, &u, &v);
         uint8_t *row = dst + (size_t)y * dst_stride_bytes;
         if (taps == 1)
-            warp_row(&src, fixed(u - 0.5), fixed(v - 0.5), du, dv, width, row);
+            warp_row(&src, fixed(u - 0.5), fixed(v - 0.5), du, dv, width, mirror, row);
         else
-            warp_row_taps(&src, fixed(u - 0.5), fixed(v - 0.5), du, dv, width, off, n_off, row);
+            warp_row_taps(&src, fixed(u - 0.5), fixed(v - 0.5), du, dv, width, off, n_off, mirror, row);
     }
     return MIEN_OK;
+}
+
+mien_status mien__warp_into(mien_image_view src, const mien_affine *to_crop, int taps, int width, int height,
+                            uint8_t *dst, size_t dst_stride_bytes, mien_error *err)
+{
+    return warp(src, to_crop, taps, width, height, false, dst, dst_stride_bytes, err);
+}
+
+mien_status mien__warp_mirrored(mien_image_view src, const mien_affine *to_crop, int taps, int width,
+                                int height, uint8_t *dst, size_t dst_stride_bytes, mien_error *err)
+{
+    return warp(src, to_crop, taps, width, height, true, dst, dst_stride_bytes, err);
 }
 
 mien_status mien_warp(mien_image_view src, const mien_affine *to_crop, int width, int height,

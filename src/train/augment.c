@@ -21,6 +21,7 @@ const mien__augment mien__augment_none = { 0 };
 
 const mien__augment mien__augment_default = {
     .flip = 0.5f,
+    .mirror = 0.5f,
     .rotate_rad = 0.13962634f, /* 8 degrees */
     .scale = 0.06f,
     .shift = 0.03f,
@@ -45,7 +46,7 @@ const mien__augment mien__augment_default = {
 
 /* What was drawn for one sample. */
 typedef struct plan {
-    bool flip, grey, occlude, occlude_noisy;
+    bool flip, mirror, grey, occlude, occlude_noisy;
     double rotate, scale, shift[2], crop, crop_at[2];
     mien__tone tone;
     double blur, noise;
@@ -104,6 +105,7 @@ static void draw(const mien__augment *a, mien__rng *rng, plan *p)
         p->rect_at[i] = mien__rng_unit(rng);
     p->occlude_noisy = chance(rng, 0.5);
     p->occlude = chance(rng, a->occlude_p) && a->occlude > 0;
+    p->mirror = chance(rng, a->mirror);
 }
 
 /* after * m */
@@ -176,7 +178,8 @@ mien_status mien__sample_crop(const mien__sample *s, mien_image_view image,
         const mien_affine g = geometry(&p, side);
         m = then(&m, &g);
     }
-    st = mien__warp_into(image, &m, mien__warp_taps(&m), side, side, ret_rgb, (size_t)side * 3, err);
+    st = (p.mirror ? mien__warp_mirrored : mien__warp_into)(image, &m, mien__warp_taps(&m), side, side, ret_rgb,
+                                                            (size_t)side * 3, err);
     if (st || !a)
         return st;
     const mien__crop c = { ret_rgb, side };

@@ -81,6 +81,7 @@ mien_status mien__dataset_duplicates(const mien__dataset *d, const size_t *a, si
  * sample), so that a run can be resumed and threads do not matter. */
 typedef struct mien__augment {
     float flip;       /* probability */
+    float mirror;     /* probability that what lies outside the picture mirrors it; else it is black */
     float rotate_rad; /* +- */
     float scale;      /* size times 1 +- */
     float shift;      /* +- fraction of the side, each axis */
