@@ -7,7 +7,8 @@
  * the face takes its k cheapest, k being the sum of its ten best overlaps, at least 1. A point wanted by two
  * faces goes to the one it is cheaper for. Ties go to the earlier point and the earlier face.
  *
- * Ignored faces take part in nothing; they only mark the free points in their boxes.
+ * Ignored faces take part in nothing; they only mark the free points in their boxes or within a stride of
+ * their centres. Points that could have been candidates are told from true background.
  */
 #include "train/detect_parts.h"
 #include <string.h>
@@ -87,19 +88,47 @@ static void look_at_level(const mien__det_maps *m, const mien__det_grid *g, cons
         }
 }
 
-/* Mark the free points within a box. */
-static void mark(const mien__det_grid *g, const mien__det_box *b, int first, int16_t mark_as, int16_t *target)
+/* Mark the free points in a box or within `strides` of its centre. */
+static void mark(const mien__det_grid *g, const mien__det_box *b, double strides, int first, int16_t mark_as,
+                 int16_t *target)
 {
+    const double s = g->stride, rx = fmax(b->w / 2, strides * s), ry = fmax(b->h / 2, strides * s);
+    const mien__det_box area = { b->cx, b->cy, 2 * rx, 2 * ry };
     int x0, x1, y0, y1;
-    cell_range(b->cx, b->w / 2, g->stride, g->cols, &x0, &x1);
-    cell_range(b->cy, b->h / 2, g->stride, g->cells / g->cols, &y0, &y1);
+    cell_range(b->cx, rx, g->stride, g->cols, &x0, &x1);
+    cell_range(b->cy, ry, g->stride, g->cells / g->cols, &y0, &y1);
     for (int row = y0; row < y1; row++)
         for (int col = x0; col < x1; col++) {
             int16_t *const t = &target[first + row * g->cols + col];
-            if (*t < 0 && *t != MIEN__ANCHOR_IGNORED &&
-                in_box(b, (col + 0.5) * g->stride, (row + 0.5) * g->stride))
+            if (*t < 0 && *t != MIEN__ANCHOR_IGNORED && in_box(&area, (col + 0.5) * s, (row + 0.5) * s))
                 *t = mark_as;
         }
+}
+
+static void mark_all(const mien__det_maps *student, const mien__truth *truths, size_t n, int16_t *target)
+{
+    for (size_t t = 0; t < n; t++) {
+        const mien__det_box box = mien__det_box_of(&truths[t].face);
+        const bool ignore = truths[t].ignore;
+        for (int level = 0, first = 0; level < MIEN__DET_LEVELS; level++) {
+            const mien__det_grid g = mien__det_grid_of(student->width, student->height, 0, level);
+            mark(&g, &box, ignore ? 1 : centre_strides, first,
+                 ignore ? MIEN__ANCHOR_IGNORED : MIEN__ANCHOR_NEAR, target);
+            first += g.cells;
+        }
+    }
+}
+
+static shortlist find_candidates(const mien__det_maps *student, int image, const mien_face *face)
+{
+    shortlist l = { .n = 0 };
+    const mien__det_box box = mien__det_box_of(face);
+    for (int level = 0, first = 0; level < MIEN__DET_LEVELS; level++) {
+        const mien__det_grid g = mien__det_grid_of(student->width, student->height, image, level);
+        look_at_level(student, &g, &box, first, &l);
+        first += g.cells;
+    }
+    return l;
 }
 
 int mien__det_assign(const mien__det_maps *student, int image, const mien__truth *truths, size_t n,
@@ -112,17 +141,11 @@ int mien__det_assign(const mien__det_maps *student, int image, const mien__truth
     for (size_t t = 0; t < n; t++) {
         if (truths[t].ignore)
             continue;
-        shortlist l = { .n = 0 };
-        const mien__det_box box = mien__det_box_of(&truths[t].face);
-        for (int level = 0, first = 0; level < MIEN__DET_LEVELS; level++) {
-            const mien__det_grid g = mien__det_grid_of(student->width, student->height, image, level);
-            look_at_level(student, &g, &box, first, &l);
-            first += g.cells;
-        }
+        const shortlist l = find_candidates(student, image, &truths[t].face);
         double sum = 0;
         for (int i = 0; i < l.n; i++)
             sum += l.iou[i];
-        const int k = sum < 1 ? 1 : (int)sum;
+        const int k = sum < 1 ? 1 : (int)(sum + 1e-6);
         for (int i = 0; i < k && i < l.n; i++) {
             const int p = l.point[i];
             if (ret_target[p] >= 0 && cost[p] <= (float)l.cost[i])
@@ -134,13 +157,6 @@ int mien__det_assign(const mien__det_maps *student, int image, const mien__truth
     int positives = 0;
     for (size_t i = 0; i < points; i++)
         positives += ret_target[i] >= 0;
-    for (size_t t = 0; t < n; t++) {
-        const mien__det_box box = mien__det_box_of(&truths[t].face);
-        for (int level = 0, first = 0; level < MIEN__DET_LEVELS; level++) {
-            const mien__det_grid g = mien__det_grid_of(student->width, student->height, image, level);
-            mark(&g, &box, first, truths[t].ignore ? MIEN__ANCHOR_IGNORED : MIEN__ANCHOR_NEAR, ret_target);
-            first += g.cells;
-        }
-    }
+    mark_all(student, truths, n, ret_target);
     return positives;
 }

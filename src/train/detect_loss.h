@@ -87,8 +87,8 @@ void mien__det_loss(const mien__det_loss_opts *o, const mien__det_maps *student,
 enum { MIEN__ANCHOR_NONE = -1, MIEN__ANCHOR_IGNORED = -2, MIEN__ANCHOR_NEAR = -3 };
 
 /* Which truth each anchor point of picture `image` stands for: an index into truths; NONE: background; NEAR:
- * background within a face's box; IGNORED: within the box of an ignored face. cost is scratch, [anchors].
- * Returns the number of positives. */
+ * background in a face's box or within 2.5 strides of its centre; IGNORED: the same, 1 stride, of an ignored
+ * face. cost is scratch, [anchors]. Returns the number of positives. */
 int mien__det_assign(const mien__det_maps *student, int image, const mien__truth *truths, size_t n,
                      int16_t *ret_target, float *cost);
 
