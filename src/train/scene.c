@@ -15,6 +15,9 @@
 
 enum { UNREADABLE_IN_A_ROW = 16, PLACE_TRIES = 8 };
 
+/* Faces flatter than this, of 255, are lost in the dark or the glare: nothing to ask for. */
+static const float least_contrast = 6;
+
 static mien_status check_opts(const mien__scene_set *set, const mien__scene_opts *o, mien_error *err)
 {
     if (o->width < 32 || o->height < 32 || o->width > 4096 || o->height > 4096)
@@ -258,11 +261,14 @@ static mien_status make_tiles(mien__scene_maker *m, mien_error *err)
 
 /* ---- what is known in the end ---- */
 
-static float visible_share(const mien__scene_maker *m, const mien_face *f, uint16_t layer)
+/* Share of the face that is seen; *ret_contrast: standard deviation of its green, where seen. */
+static float visible_share(const mien__scene_maker *m, const mien_face *f, uint16_t layer,
+                           float *ret_contrast)
 {
     enum { GRID = 20 };
     const mien__scene_canvas *const c = &m->canvas;
     int inside = 0, seen = 0;
+    float sum = 0, squares = 0;
     for (int j = 0; j < GRID; j++)
         for (int i = 0; i < GRID; i++) {
             const float u = ((float)i + 0.5f) / GRID, v = ((float)j + 0.5f) / GRID;
@@ -270,9 +276,18 @@ static float visible_share(const mien__scene_maker *m, const mien_face *f, uint1
                 continue;
             inside++;
             const float x = floorf(f->x0 + (f->x1 - f->x0) * u), y = floorf(f->y0 + (f->y1 - f->y0) * v);
-            if (x >= 0 && y >= 0 && x < (float)c->width && y < (float)c->height)
-                seen += c->owner[(size_t)y * (size_t)c->width + (size_t)x] == layer;
+            if (!(x >= 0 && y >= 0 && x < (float)c->width && y < (float)c->height))
+                continue;
+            const size_t at = (size_t)y * (size_t)c->width + (size_t)x;
+            if (c->owner[at] != layer)
+                continue;
+            const float green = c->rgb[3 * at + 1];
+            seen++;
+            sum += green;
+            squares += green * green;
         }
+    const float n = (float)(seen > 0 ? seen : 1), variance = squares / n - sum / n * (sum / n);
+    *ret_contrast = sqrtf(variance > 0 ? variance : 0);
     return (float)seen / (float)inside;
 }
 
@@ -281,11 +296,13 @@ static size_t tell(const mien__scene_maker *m, mien__truth *ret)
     size_t n = 0;
     for (size_t i = 0; i < m->n_faces; i++) {
         const mien_face *const f = &m->faces[i];
-        const float visible = visible_share(m, f, m->layers[i]);
+        float contrast;
+        const float visible = visible_share(m, f, m->layers[i], &contrast);
         if (visible < m->o.keep_visible / 3)
             continue;
         const bool small = f->x1 - f->x0 < 0.8f * m->o.min_face_px;
-        ret[n++] = (mien__truth){ *f, visible, small || visible < m->o.keep_visible };
+        const bool hidden = visible < m->o.keep_visible || contrast < least_contrast;
+        ret[n++] = (mien__truth){ *f, visible, small || hidden };
     }
     return n;
 }
@@ -323,8 +340,8 @@ mien_status mien__scene_make(mien__scene_maker *m, uint64_t index, uint8_t *ret_
     mien_status st = compose(m, err);
     if (!st)
         st = mien__photo_apply(&m->rng, m->o.light, ret_rgb, m->o.width, m->o.height, m->scratch, err);
-    m->canvas.rgb = NULL;
     if (!st)
         *ret_n = tell(m, ret_truths);
+    m->canvas.rgb = NULL;
     return st;
 }

@@ -44,7 +44,8 @@ typedef struct mien__scene_opts {
     float decoys;        /* mean number of decoys of a scene with faces; three times as many without */
     float tilt;          /* 0..1: how much faces are turned; 1: 20 % up to 45 deg, 4 % by 90 or 180 deg */
     float light;         /* 0..1: strength of light, colour, blur, noise and compression */
-    float keep_visible;  /* a face seen less than this is ignored, seen less than a third of it dropped */
+    float keep_visible;  /* a face seen less than this is ignored, seen less than a third of it dropped; one
+                            without contrast is ignored */
     size_t cache_bytes;  /* decoded sources kept */
 } mien__scene_opts;
 
