@@ -1,7 +1,7 @@
 /* Teachers: see targets.h. */
 #include "train/targets.h"
 #include "nn/graph.h"
-#include "train/net.h"
+#include "train/loss.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -325,7 +325,7 @@ struct mien__hints {
     const mien_model_info *info;
     mien__pool *pool;
     float *input;
-    int batch;
+    int batch, width, height;
     size_t n;
     char (*student)[96];
 };
@@ -359,8 +359,8 @@ static mien_status teacher_of(const mien_model *teacher, const char *const *spec
     return mien__model_from_graph(g, mien_model_info_of(teacher), ret, err);
 }
 
-mien_status mien__hints_new(const mien_model *teacher, const char *const *specs, size_t n, int batch, unsigned threads,
-                            mien__hints **ret, mien_error *err)
+mien_status mien__hints_new(const mien_model *teacher, const char *const *specs, size_t n, int batch, int width, int height,
+                            unsigned threads, mien__hints **ret, mien_error *err)
 {
     mien__hints *h = mien_alloc_zero(sizeof *h);
     mien_session_opts so = MIEN_SESSION_OPTS_INIT;
@@ -381,8 +381,8 @@ mien_status mien__hints_new(const mien_model *teacher, const char *const *specs,
         goto done;
     h->info = mien_model_info_of(h->model);
     shape.dims[0] = batch;
-    shape.dims[2] = h->info->input_height;
-    shape.dims[3] = h->info->input_width;
+    shape.dims[2] = h->height = height;
+    shape.dims[3] = h->width = width;
     if ((st = mien_session_prepare(h->session, 1, &shape, &h->input, err)))
         goto done;
     for (size_t i = 0; i < n; i++)
@@ -405,12 +405,9 @@ void mien__hints_free(mien__hints *h)
     mien_free(h);
 }
 
-mien_status mien__hints_run(mien__hints *h, const uint8_t *rgb, int side, mien_error *err)
+mien_status mien__hints_run(mien__hints *h, const uint8_t *rgb, mien_error *err)
 {
-    if (side != h->info->input_width || side != h->info->input_height)
-        return mien__fail(err, MIEN_E_MODEL_SHAPE, "hints need a teacher of the student's input size: %d px, not %d", side,
-                          h->info->input_width);
-    mien__planes_from_rgb(h->info, rgb, h->batch, side, side, h->input, h->pool);
+    mien__planes_from_rgb(h->info, rgb, h->batch, h->width, h->height, h->input, h->pool);
     return mien_session_run(h->session, err);
 }
 
@@ -428,4 +425,28 @@ const float *mien__hints_value(const mien__hints *h, size_t i, size_t *ret_count
     for (int d = 0; d < v.rank; d++)
         *ret_count *= (size_t)v.dims[d];
     return v.data;
+}
+
+mien_status mien__hints_loss(const mien__hints *h, mien__net *net, double weight, double *loss, mien__parts *parts,
+                             mien_error *err)
+{
+    double sum = 0.0;
+    if (!h)
+        return MIEN_OK;
+    const size_t first = mien__net_n_taps(net) - h->n;
+    const double share = weight / (double)h->n;
+    for (size_t i = 0; i < h->n; i++) {
+        const mien__net_tap *tap = mien__net_tap_at(net, first + i);
+        size_t count = 0;
+        const float *value = mien__hints_value(h, i, &count);
+        if (!value || count != tap->count)
+            return mien__fail(err, MIEN_E_MODEL_SHAPE, "hint '%.60s': the teacher's value has %zu numbers, ours %zu",
+                              tap->name, count, tap->count);
+        sum += mien__loss_hint(tap->data, value, count, tap->grad);
+        for (size_t j = 0; j < count; j++)
+            tap->grad[j] *= (float)share;
+    }
+    mien__parts_add(parts, "loss_hint", sum / (double)h->n);
+    *loss += share * sum;
+    return MIEN_OK;
 }

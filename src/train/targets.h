@@ -6,7 +6,7 @@
 
 #include "train/data.h"
 #include "train/kernels/train_kernels.h"
-#include <mien/train.h>
+#include "train/trainer.h"
 
 /* Embed every sample of a set with a model, aligned as that model wants, mirrored and averaged with `flip`: ret [n][len]
  * unit rows. Pictures that cannot be read give a zero row. */
@@ -27,14 +27,19 @@ mien_status mien__eigen_leading(double *a, int n, int k, double *ret_vectors, do
 
 /* Inner values of a teacher on the crops of a batch. */
 typedef struct mien__hints mien__hints;
-/* Each of `specs` is "STUDENT_VALUE=TEACHER_VALUE". */
-mien_status mien__hints_new(const mien_model *teacher, const char *const *specs, size_t n, int batch, unsigned threads,
-                            mien__hints **ret, mien_error *err);
+/* Each of `specs` is "STUDENT_VALUE=TEACHER_VALUE"; width and height are the student's input, which the teacher must take. */
+mien_status mien__hints_new(const mien_model *teacher, const char *const *specs, size_t n, int batch, int width, int height,
+                            unsigned threads, mien__hints **ret, mien_error *err);
 void mien__hints_free(mien__hints *h);
-/* rgb [batch][side][side][3]; side is the teacher's own. */
-mien_status mien__hints_run(mien__hints *h, const uint8_t *rgb, int side, mien_error *err);
+/* rgb [batch][height][width][3] */
+mien_status mien__hints_run(mien__hints *h, const uint8_t *rgb, mien_error *err);
 const char *mien__hints_student(const mien__hints *h, size_t i); /* name of the student's value */
 const float *mien__hints_value(const mien__hints *h, size_t i, size_t *ret_count);
+
+/* Add the hints' loss to *loss: mean over the hints of mean squared differences, times weight; sets the gradients of the
+ * network's last taps, which are the hints' student values in order. h NULL: nothing. */
+mien_status mien__hints_loss(const mien__hints *h, mien__net *net, double weight, double *loss, mien__parts *parts,
+                             mien_error *err);
 
 /* rgb pictures to a network's input planes by its description; n pictures of side x side. */
 void mien__planes_from_rgb(const mien_model_info *info, const uint8_t *rgb, int n, int width, int height, float *dst,

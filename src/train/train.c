@@ -1,6 +1,7 @@
 /* The public side of training: options, the kinds of runs, their results. */
 #include "nn/mien_file.h"
 #include "train/arch.h"
+#include "train/train_detect.h"
 #include "train/train_embed.h"
 #include <errno.h>
 #include <math.h>
@@ -39,7 +40,7 @@ static mien_status check_opts(const mien_train_opts *o, mien_error *err)
         return mien__fail(err, MIEN_E_ARG, "a run needs data and a folder");
     if (!o->arch == !o->model)
         return mien__fail(err, MIEN_E_ARG, "a run starts either from an architecture or from a model");
-    if (!o->aligned && !o->detector)
+    if (!o->aligned && !o->detector && !(o->arch && strncmp(o->arch, "yunet", 5) == 0))
         return mien__fail(err, MIEN_E_ARG, "pictures that are not aligned need a detector");
     if (o->batch < 2 || o->batch > 4096 || o->epochs < 1 || o->epochs > 100000 || o->accumulate < 1 ||
         o->accumulate > 1024)
@@ -166,6 +167,37 @@ done:
     return st;
 }
 
+static mien_status train_detector(const mien_train_opts *o, const mien__graph *g, const mien_model_info *info,
+                                  mien_model **ret_model, mien_train_result *ret, mien_error *err)
+{
+    mien__detect_task *task = NULL;
+    mien__net *net = NULL;
+    mien__loop_result result;
+    char print[65];
+    mien__net_opts no = { .batch = o->batch, .threads = o->threads, .batch_stats = true, .bn_momentum = 0.1 };
+    mien_status st = mien__detect_task_new(o, info, &task, err);
+    if (st)
+        return st;
+    no.width = no.height = mien__detect_task_side(task);
+    no.taps = mien__detect_task_taps(task, &no.n_taps);
+    if ((st = mien__net_new(g, &no, &net, err)))
+        goto done;
+    fingerprint(o, print);
+    const mien__loop_opts lo = loop_opts(o, mien__detect_task_of(task), print);
+    if ((st = mien__train_loop(net, mien__detect_task_of(task), &lo, ret_model, &result, err)))
+        goto done;
+    *ret = (mien_train_result){ .steps = result.steps,
+                                .seconds = result.seconds,
+                                .loss = result.last_loss,
+                                .score = result.best_score,
+                                .stopped_early = result.stopped_early,
+                                .n_train = mien__detect_task_pictures(task) };
+done:
+    mien__net_free(net);
+    mien__detect_task_free(task);
+    return st;
+}
+
 mien_status mien_train(const mien_train_opts *opts, mien_model **ret_model, mien_train_result *ret_result, mien_error *err)
 {
     mien__graph *owned = NULL;
@@ -176,7 +208,10 @@ mien_status mien_train(const mien_train_opts *opts, mien_model **ret_model, mien
         return st ? st : mien__fail(err, MIEN_E_ARG, "model or result is NULL");
     if ((st = make_dir(opts->dir, err)) || (st = start_graph(opts, &owned, &g, &info, err)))
         return st;
-    st = train_embedder(opts, g, &info, ret_model, ret_result, err);
+    if (info.task == MIEN_TASK_DETECT && opts->model)
+        st = mien__fail(err, MIEN_E_MODEL_TASK, "detectors are trained from an architecture, not tuned");
+    else
+        st = (info.task == MIEN_TASK_DETECT ? train_detector : train_embedder)(opts, g, &info, ret_model, ret_result, err);
     mien__graph_free(owned);
     return st;
 }
@@ -192,7 +227,16 @@ mien_status mien_train_preview(const mien_train_opts *opts, int rows, int column
     if (st || !ret_image)
         return st ? st : mien__fail(err, MIEN_E_ARG, "image is NULL");
     if ((opts->augment && (st = mien__augment_parse(opts->augment, &a, err))) ||
-        (st = start_graph(opts, &owned, &g, &info, err)) || (st = mien__run_data_open(opts, NULL, &data, err)))
+        (st = start_graph(opts, &owned, &g, &info, err)))
+        goto done;
+    if (info.task == MIEN_TASK_DETECT) {
+        mien__detect_task *task = NULL;
+        if (!(st = mien__detect_task_new(opts, &info, &task, err)))
+            st = mien__detect_task_sheet(task, rows, columns, ret_image, err);
+        mien__detect_task_free(task);
+        goto done;
+    }
+    if ((st = mien__run_data_open(opts, NULL, &data, err)))
         goto done;
     st = mien__augment_sheet(data.set, data.train, data.n_train, &a, info.landmarks, info.input_width, rows, columns,
                              opts->seed, ret_image, err);

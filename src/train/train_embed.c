@@ -55,7 +55,7 @@ static mien_status fill(void *ctx, uint64_t step, float *input, mien_error *err)
         const int32_t label = t->batch.labels[i];
         t->batch_classes[i] = label >= 0 && t->classes ? t->classes[label] : label;
     }
-    return t->hints ? mien__hints_run(t->hints, t->batch.rgb, t->side, err) : MIEN_OK;
+    return t->hints ? mien__hints_run(t->hints, t->batch.rgb, err) : MIEN_OK;
 }
 
 /* ---- losses ---- */
@@ -114,29 +114,6 @@ static double distil_loss(mien__embed_task *t, const mien__net_tap *e, mien__par
     return loss;
 }
 
-static mien_status hint_loss(mien__embed_task *t, mien__net *net, double *loss, mien__parts *parts, mien_error *err)
-{
-    const size_t first = mien__net_n_taps(net) - t->n_taps;
-    double sum = 0.0;
-    for (size_t i = 0; i < t->n_taps; i++) {
-        const mien__net_tap *tap = mien__net_tap_at(net, first + i);
-        size_t count = 0;
-        const float *value = mien__hints_value(t->hints, i, &count);
-        if (!value || count != tap->count)
-            return mien__fail(err, MIEN_E_MODEL_SHAPE, "hint '%.60s': the teacher's value has %zu numbers, ours %zu",
-                              tap->name, count, tap->count);
-        sum += mien__loss_hint(tap->data, value, count, tap->grad);
-        const float factor = (float)(t->o->w_hint / (double)t->n_taps);
-        for (size_t j = 0; j < count; j++)
-            tap->grad[j] *= factor;
-    }
-    if (t->n_taps) {
-        mien__parts_add(parts, "loss_hint", sum / (double)t->n_taps);
-        *loss += t->o->w_hint * sum / (double)t->n_taps;
-    }
-    return MIEN_OK;
-}
-
 static mien_status loss(void *ctx, mien__net *net, double *ret_loss, mien__parts *ret_parts, mien_error *err)
 {
     mien__embed_task *t = ctx;
@@ -147,7 +124,7 @@ static mien_status loss(void *ctx, mien__net *net, double *ret_loss, mien__parts
         *ret_loss += label_loss(t, e, net, ret_parts);
     if (t->targets)
         *ret_loss += distil_loss(t, e, ret_parts);
-    return hint_loss(t, net, ret_loss, ret_parts, err);
+    return mien__hints_loss(t->hints, net, t->o->w_hint, ret_loss, ret_parts, err);
 }
 
 /* ---- validation ---- */
@@ -324,7 +301,7 @@ static mien_status open_hints(mien__embed_task *t, mien_error *err)
     if (!o->n_teachers)
         return mien__fail(err, MIEN_E_ARG, "hints need a teacher");
     const mien_status st =
-        mien__hints_new(o->teachers[0], o->hints, o->n_hints, o->batch, t->threads, &t->hints, err);
+        mien__hints_new(o->teachers[0], o->hints, o->n_hints, o->batch, t->side, t->side, t->threads, &t->hints, err);
     if (st)
         return st;
     if (!(t->taps = mien_alloc_array_zero(o->n_hints, sizeof *t->taps)))
