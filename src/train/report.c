@@ -97,13 +97,14 @@ static void figure_cell(const mien__validation *v, int row, mien__text *t)
         return;
     memcpy(text, t->buf.data + begin, len);
     text[len] = '\0';
-    const char *const interval = strchr(text, '[');
-    const size_t value = interval ? (size_t)(interval - text) : len;
+    size_t value = strcspn(text, "[(*");
+    const size_t rest = value;
+    value -= value > 0 && text[value - 1] == ' ';
     t->buf.size = begin;
     mien__text_fmt(t, "<td class=\"n\">");
     mien__text_raw(t, text, value);
     mien__text_fmt(t, "<span class=\"ci\">");
-    mien__text_raw(t, text + value, len - value);
+    mien__text_raw(t, text + rest, len - rest);
     mien__text_fmt(t, "</span></td>");
 }
 

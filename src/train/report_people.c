@@ -2,7 +2,7 @@
 #include "train/report_parts.h"
 #include <string.h>
 
-enum { NAMED_PEOPLE = 20, MATRIX = 600, NAMES = 130, NAME_CHARS = 18 };
+enum { NAMED_PEOPLE = 20, MATRIX = 440, NAMES = 126, NAME_CHARS = 18 };
 
 static void name_of(const mien__report *r, int32_t label, mien__text *t)
 {

@@ -42,7 +42,7 @@ const char mien__report_css[] =
     "var(--rule)}\n"
     "th{font-weight:500}thead th{font-size:.85rem}td.n,th.n{text-align:right}\n"
     "td.n:last-child,th.n:last-child{padding-right:0}\n"
-    ".figures td.n{white-space:nowrap}.figures .ci{display:inline-block;min-width:8.5em;font-size:.9em}\n"
+    ".figures td.n{white-space:nowrap}.figures .ci{display:inline-block;min-width:9.6em;font-size:.9em}\n"
     ".scroll{overflow-x:auto}\n"
     ".pair td{overflow-wrap:anywhere}.pair th{width:34%}\n"
     ".grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,400px),1fr));gap:24px 32px}\n"

@@ -121,8 +121,8 @@ static void full_new(full *f)
     float before[N * DIM], after[N * DIM];
     int32_t labels[N];
     memset(f, 0, sizeof *f);
-    embeddings(before, labels, 0.75);
-    embeddings(after, labels, 0.5);
+    embeddings(before, labels, 1.2);
+    embeddings(after, labels, 0.85);
     mien__validate_opts o = MIEN__VALIDATE_OPTS_INIT;
     o.resamples = 200;
     o.folds = 2;
