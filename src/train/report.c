@@ -115,14 +115,19 @@ static void table(const mien__report *r, mien__text *t)
     if (!r->before && !r->after)
         return;
     bool supported = true;
-    mien__text_fmt(
-        t, "<section><h2>Accuracy on held-out people</h2>\n<div class=\"scroll\"><table class=\"figures\">"
-           "<thead><tr><th scope=\"col\">Measure</th>");
     for (int i = 0; i < 2; i++)
-        if (columns[i]) {
+        supported = supported &&
+                    (!columns[i] || (columns[i]->open.at[0].supported && columns[i]->open.at[1].supported));
+    mien__text_fmt(
+        t,
+        "<section><h2>Accuracy on held-out people</h2>\n<div class=\"scroll\">"
+        "<table class=\"figures\"><caption>In brackets 95 %% intervals: bootstrap over people; "
+        "closed-set accuracy by Clopper and Pearson; pair accuracy with its standard deviation over "
+        "folds.%s</caption><thead><tr><th scope=\"col\">Measure</th>",
+        supported ? "" : " * Too few non-mated pairs for this FAR (rule of three).");
+    for (int i = 0; i < 2; i++)
+        if (columns[i])
             mien__text_fmt(t, "<th scope=\"col\" class=\"n\">%s</th>", names[i]);
-            supported = supported && columns[i]->open.at[0].supported && columns[i]->open.at[1].supported;
-        }
     mien__text_fmt(t, "</tr></thead><tbody>\n");
     for (int row = 0; mien__validation_row(row); row++) {
         mien__text_fmt(t, "<tr><th scope=\"row\">%s</th>", mien__validation_row(row));
@@ -131,12 +136,7 @@ static void table(const mien__report *r, mien__text *t)
                 figure_cell(columns[i], row, t);
         mien__text_fmt(t, "</tr>\n");
     }
-    mien__text_fmt(
-        t,
-        "</tbody><caption>In brackets 95 %% intervals: bootstrap over people; closed-set accuracy by "
-        "Clopper and Pearson; pair accuracy with its standard deviation over folds.%s</caption>"
-        "</table></div></section>\n",
-        supported ? "" : " * Too few non-mated pairs for this FAR (rule of three).");
+    mien__text_fmt(t, "</tbody></table></div></section>\n");
 }
 
 static void count_row(const char *name, size_t n, mien__text *t)
@@ -160,8 +160,9 @@ static void data_summary(const mien__report *r, mien__text *t)
     mien__text_fmt(t, "</tbody></table></div>\n");
     if (d->n_duplicates > 0)
         mien__text_fmt(
-            t, "<p class=\"soft\">Pictures that are nearly the same stand on both sides of the split: the "
-               "figures above may flatter the model.</p>\n");
+            t,
+            "<p class=\"soft note\">Pictures that are nearly the same stand on both sides of the split: the "
+            "figures above may flatter the model.</p>\n");
     mien__text_fmt(t, "</section>\n");
 }
 

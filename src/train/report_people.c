@@ -60,8 +60,8 @@ static void matrix(const mien__report *r, const mien__val_closed *c, mien__text 
     mien__text_fmt(
         t,
         "<figure class=\"matrix\"><figcaption><strong>Confusion matrix</strong> <span class=\"unit\">a "
-        "row per person, a column per person taken for; the darker, the larger the share of the "
-        "row</span></figcaption>\n<svg role=\"img\" viewBox=\"0 0 %d %.0f\" "
+        "row per person, a column per person taken for; the stronger the colour, the larger the "
+        "share of the row</span></figcaption>\n<svg role=\"img\" viewBox=\"0 0 %d %.0f\" "
         "aria-labelledby=\"cm-t cm-d\"><title id=\"cm-t\">Confusion matrix</title><desc id=\"cm-d\">%zu "
         "of %zu pictures on the diagonal.</desc>\n",
         (int)MATRIX, MATRIX - edge, c->n_right, c->n_probes);
@@ -86,11 +86,12 @@ static void frequent(const mien__report *r, const mien__val_closed *c, mien__tex
         mien__text_fmt(t, "<p>No picture was taken for another person.</p>\n");
         return;
     }
-    mien__text_fmt(t,
-                   "<div class=\"scroll\"><table><caption>The %zu most frequent of %zu confusions.</caption>"
-                   "<thead><tr><th scope=\"col\">Person</th><th scope=\"col\">Taken for</th>"
-                   "<th scope=\"col\" class=\"n\">Pictures</th></tr></thead><tbody>\n",
-                   c->n_top, c->n_wrong_kinds);
+    mien__text_fmt(t, "<div class=\"scroll\"><table>");
+    if (c->n_top < c->n_wrong_kinds)
+        mien__text_fmt(t, "<caption>The %zu most frequent of %zu confusions.</caption>", c->n_top,
+                       c->n_wrong_kinds);
+    mien__text_fmt(t, "<thead><tr><th scope=\"col\">Person</th><th scope=\"col\">Taken for</th>"
+                      "<th scope=\"col\" class=\"n\">Pictures</th></tr></thead><tbody>\n");
     for (size_t i = 0; i < c->n_top; i++) {
         mien__text_fmt(t, "<tr><td>");
         name_of(r, c->top[i].actual, t);
@@ -164,7 +165,7 @@ void mien__report_examples(const mien__report *r, mien__text *t)
         return;
     mien__text_fmt(t,
                    "<section><h2>Examples of errors</h2>\n<p class=\"soft\">Pairs on the wrong side of the "
-                   "threshold, the clearest first.</p>\n<div class=\"errors\">\n");
+                   "threshold.</p>\n<div class=\"errors\">\n");
     for (size_t i = 0; i < r->n_examples; i++)
         example(&r->examples[i], t);
     mien__text_fmt(t, "</div></section>\n");
