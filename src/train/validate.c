@@ -1,9 +1,5 @@
 /* Validation: the open set with its bootstrap, pair verification by folds of people, and the comparison of
  * two models; see validate.h.
- *
- * An error rate without a single error (or without a single success) gets a bootstrap interval of no width,
- * which claims too much. Its open side is then the Clopper-Pearson bound for as many independent trials as
- * there are people with mated pairs.
  */
 #include "train/validate_pairs.h"
 #include "eval/stats.h"
@@ -133,11 +129,7 @@ static mien_status error_rates(const mien__people *p, const mien__vpairs *v, con
         at->far = fars[f];
         at->supported = (double)v->n_nonmated >= 3 / fars[f] * (1 - 1e-12);
         (void)mien__weighted_fnmr(v, weight, fars[f], &at->threshold, &fnmr);
-        at->fnmr = mien__interval_of(fnmr, b.fnmr + f * b.n, b.n);
-        if (fnmr <= 0)
-            at->fnmr.hi = fmax(at->fnmr.hi, mien__rate_of(0, r->n_mated_people).hi);
-        if (fnmr >= 1)
-            at->fnmr.lo = fmin(at->fnmr.lo, mien__rate_of(r->n_mated_people, r->n_mated_people).lo);
+        at->fnmr = mien__open_ended(mien__interval_of(fnmr, b.fnmr + f * b.n, b.n), r->n_mated_people);
     }
     boot_clear(&b);
     mien_free(weight);

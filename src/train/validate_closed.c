@@ -155,9 +155,9 @@ static mien_status macro(const closed *c, const mien__validate_opts *o, mien__va
             for (size_t k = 0; k < 3; k++)
                 boot[k * n_boot + b] += weight[w] * figures[3 * w + k] / (double)n;
     }
-    r->precision = mien__interval_of(mean[0], boot, n_boot);
-    r->recall = mien__interval_of(mean[1], boot + n_boot, n_boot);
-    r->f1 = mien__interval_of(mean[2], boot + 2 * n_boot, n_boot);
+    mien_eval_rate *const to[] = { &r->precision, &r->recall, &r->f1 };
+    for (size_t k = 0; k < 3; k++)
+        *to[k] = mien__open_ended(mien__interval_of(mean[k], boot + k * n_boot, n_boot), n);
 done:
     mien_free(weight);
     mien_free(boot);

@@ -270,3 +270,12 @@ mien_eval_rate mien__interval_of(double value, double *v, size_t n)
     mien__sort_f64(v, n);
     return (mien_eval_rate){ value, quantile(v, n, 0.025), quantile(v, n, 0.975) };
 }
+
+mien_eval_rate mien__open_ended(mien_eval_rate r, size_t n_people)
+{
+    if (r.value <= 1e-12)
+        r.hi = fmax(r.hi, mien__rate_of(0, n_people).hi);
+    if (r.value >= 1 - 1e-12)
+        r.lo = fmin(r.lo, mien__rate_of(n_people, n_people).lo);
+    return r;
+}

@@ -43,6 +43,10 @@ void mien__resample(uint64_t seed, uint64_t k, size_t n, uint32_t *weight);
 /* 95 % percentile interval; sorts v. n >= 1. */
 mien_eval_rate mien__interval_of(double value, double *v, size_t n);
 
+/* An interval of no width claims too much where no error (or no success) was seen: its open side becomes the
+ * Clopper-Pearson bound of as many independent trials as there are people. */
+mien_eval_rate mien__open_ended(mien_eval_rate r, size_t n_people);
+
 /* The closed set, see mien__val_closed. */
 mien_status mien__validate_closed(const mien__people *p, const float *e, int dim,
                                   const mien__validate_opts *o, mien__val_closed *ret, mien_error *err);

@@ -87,7 +87,7 @@ void mien__validation_cell(const mien__validation *v, int row, mien__text *t)
     } else if (row == ROW_AUC) {
         mien__text_fmt(t, "%.5f", o->auc);
     } else if (row == ROW_PAIR && o->folds) {
-        mien__text_fmt(t, "%.2f %%, sd %.2f", 100 * o->pair_accuracy, 100 * o->pair_accuracy_std);
+        mien__text_fmt(t, "%.2f %% (sd %.2f)", 100 * o->pair_accuracy, 100 * o->pair_accuracy_std);
     } else if (row >= ROW_ACC && c->done) {
         const mien_eval_rate *const rates[] = { &c->accuracy, &c->precision, &c->recall, &c->f1 };
         mien__rate_text(*rates[row - ROW_ACC], t);
