@@ -1,5 +1,6 @@
 /* Mappings that ONNX and OpenVINO IR share: SAME padding, batch normalisation, PRelu, sizes and batches. */
 #include "nn/import_util.h"
+#include "nn/ops/batch_norm/batch_norm.h"
 #include <math.h>
 #include <string.h>
 
@@ -30,8 +31,7 @@ void mien__import_same_pad(mien__import *imp, uint32_t x, bool lower, const int6
     }
 }
 
-/* At inference: scale = gamma / sqrt(var + eps), shift = beta - mean scale (Ioffe, Szegedy 2015), in double.
- */
+/* At inference it is an Affine. */
 void mien__import_batch_norm(mien__import *imp, uint32_t x, const uint32_t params[4], double eps,
                              uint32_t out)
 {
@@ -47,11 +47,9 @@ void mien__import_batch_norm(mien__import *imp, uint32_t x, const uint32_t param
     }
     const uint32_t scales = mien__import_const(imp, MIEN__NO_VALUE, MIEN__F32, 1, &count[0], &scale);
     const uint32_t shifts = mien__import_const(imp, MIEN__NO_VALUE, MIEN__F32, 1, &count[0], &shift);
-    for (int64_t i = 0; imp->status == MIEN_OK && i < count[0]; i++) {
-        const double s = (double)p[0][i] / sqrt((double)p[3][i] + eps);
-        ((float *)scale)[i] = (float)s;
-        ((float *)shift)[i] = (float)((double)p[1][i] - (double)p[2][i] * s);
-    }
+    for (int64_t i = 0; imp->status == MIEN_OK && i < count[0]; i++)
+        mien__batch_norm_affine(p[0][i], p[1][i], p[2][i], p[3][i], eps, &((float *)scale)[i],
+                                &((float *)shift)[i]);
     const uint32_t in[3] = { x, scales, shifts };
     const mien__draft d = mien__draft_of(MIEN__OP_Affine, in, 3);
     (void)mien__import_emit1(imp, &d, out);

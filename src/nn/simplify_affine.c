@@ -1,13 +1,16 @@
 /* Folding per-channel scale and shift into weights.
  *
- * Affine (batch normalisation) and Mul / Add / Sub / Div by a constant per channel are one thing: y = a[c] x
+ * Batch normalisation with constant statistics becomes an Affine first. Affine and Mul / Add / Sub / Div by a
+ * constant per channel are one thing: y = a[c] x
  * + b[c]. Behind a Conv or Gemm that nobody else reads they go into its weights; in front of a Conv without
  * padding as well; two in a row become one; a lone one over a value whose channels are known becomes an
  * Affine node, which the planner can fuse. In front of a padded Conv it must stay: the padding is zero after
  * it, not before.
  */
+#include "nn/ops/batch_norm/batch_norm.h"
 #include "nn/simplify.h"
 #include <math.h>
+#include <string.h>
 
 enum { TRACE_DEPTH = 64 };
 
@@ -276,9 +279,38 @@ static mien_status visit(mien__simp *s, mien__node *n)
     return MIEN_OK;
 }
 
+/* BatchNorm with constant parameters of one length becomes an Affine; any other is left to run. */
+static mien_status lower_batch_norm(mien__simp *s, mien__node *n)
+{
+    const float *p[4];
+    int64_t channels = 0, count = 0;
+    float *a = NULL, *b = NULL;
+    uint32_t list[3] = { n->inputs[0], 0, 0 };
+    const double eps = mien__node_float(n, MIEN__ATTR_EPSILON, MIEN__BATCH_NORM_EPSILON);
+    for (int i = 0; i < 4; i++) {
+        p[i] = mien__simp_const(s, n->inputs[1 + i], i ? &count : &channels);
+        if (!p[i] || (i && count != channels))
+            return MIEN_OK;
+    }
+    mien_status st = mien__simp_new_const(s, n->name, 1, &channels, &a, &list[1]);
+    if (st || (st = mien__simp_new_const(s, n->name, 1, &channels, &b, &list[2])))
+        return st;
+    for (int64_t c = 0; c < channels; c++)
+        mien__batch_norm_affine(p[0][c], p[1][c], p[2][c], p[3][c], eps, &a[c], &b[c]);
+    memcpy(n->inputs, list, sizeof list); /* the node's own array: five long */
+    n->n_inputs = 3;
+    n->op = MIEN__OP_Affine;
+    n->n_attrs = 0;
+    s->changed = true;
+    return mien__simp_index(s);
+}
+
 mien_status mien__simp_fold_affine(mien__simp *s)
 {
     mien_status st = MIEN_OK;
+    for (uint32_t i = 0; !st && i < s->g->n_nodes; i++)
+        if (s->g->nodes[i].op == MIEN__OP_BatchNorm)
+            st = lower_batch_norm(s, &s->g->nodes[i]);
     for (uint32_t i = 0; !st && i < s->g->n_nodes; i++)
         if (s->g->nodes[i].op != MIEN__OP_NONE)
             st = visit(s, &s->g->nodes[i]);

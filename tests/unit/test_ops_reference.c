@@ -108,6 +108,46 @@ static void dense_hand_values(void **state)
     EXPECT(&t, F(-1, -1, 2, -4), dims, 0.0f, -0.5f, -0.25f, 2, -1);
 }
 
+/* scale 2, 3; shift 0, 1; mean 1, -1; var 3, 0 with EPSILON 1: inv 1/2, 1 */
+static void batch_norm_hand_values(void **state)
+{
+    static const int64_t dims[] = { 2, 2 };
+    net t;
+    mien__node *n = NULL;
+    (void)state;
+    const uint32_t x = open_input(&t, 2), y = net_value(&t, MIEN__F32, -1, NULL, NULL);
+    const uint32_t in[5] = { x, net_const(&t, 1, DIMS(2), F(2, 3)), net_const(&t, 1, DIMS(2), F(0, 1)),
+                             net_const(&t, 1, DIMS(2), F(1, -1)), net_const(&t, 1, DIMS(2), F(3, 0)) };
+    assert_true(mien__graph_add_node(t.g, MIEN__OP_BatchNorm, "bn", in, 5, &y, 1, &n));
+    assert_true(mien__node_set_float(t.g, n, MIEN__ATTR_EPSILON, 1.0));
+    net_output(&t, y);
+    EXPECT(&t, F(1, 1, 3, 0), dims, 0.0f, 0, 7, 2, 4);
+}
+
+/* The gradients as the library is built, in float: test_ops_gradients checks them all in double. */
+static void conv_backward_hand_values_add_up(void **state)
+{
+    net t;
+    mien__node *n = NULL;
+    float x[3] = { 1, 2, 3 }, w[2] = { 10, 20 }, y[2] = { 0 }, d_y[2] = { 1, 2 };
+    float d_x[3] = { 100, 100, 100 }, d_w[2] = { 100, 100 }, d_b[1] = { 100 };
+    mien__tensor tx = { MIEN__F32, 4, { 1, 1, 1, 3 }, x }, tw = { MIEN__F32, 4, { 1, 1, 1, 2 }, w };
+    mien__tensor out = { MIEN__F32, 4, { 1, 1, 1, 2 }, y }, gx = tx, gw = tw, gy = out;
+    mien__tensor gb = { MIEN__F32, 1, { 1 }, d_b };
+    (void)state;
+    open_input(&t, 4);
+    net_op(&t, MIEN__OP_Conv, t.inputs[0], NET_WEIGHTS(&t, 1, 1, 1, 2), NET_WEIGHTS(&t, 1), &n);
+    gx.data = d_x;
+    gw.data = d_w;
+    gy.data = d_y;
+    const mien__tensor *const in[3] = { &tx, &tw, &gb }, *const d_out[1] = { &gy };
+    mien__tensor *const d_in[3] = { &gx, &gw, &gb };
+    mien__op_def_of(MIEN__OP_Conv)->backward(n, in, &out, d_out, d_in);
+    assert_true(d_x[0] == 110 && d_x[1] == 140 && d_x[2] == 140);
+    assert_true(d_w[0] == 105 && d_w[1] == 108 && d_b[0] == 103);
+    mien__graph_free(t.g);
+}
+
 static void binary_broadcasts_as_numpy(void **state)
 {
     static const int64_t dims[] = { 2, 1, 3 };
@@ -293,6 +333,8 @@ int main(void)
         cmocka_unit_test(unary_known_points_give_known_values),
         cmocka_unit_test(conv_hand_values_with_padding_stride_groups),
         cmocka_unit_test(dense_hand_values),
+        cmocka_unit_test(batch_norm_hand_values),
+        cmocka_unit_test(conv_backward_hand_values_add_up),
         cmocka_unit_test(binary_broadcasts_as_numpy),
         cmocka_unit_test(pool_ceil_and_padding_count_as_onnx_runtime),
         cmocka_unit_test(reductions_and_norms_hand_values),

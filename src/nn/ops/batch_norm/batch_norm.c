@@ -14,7 +14,7 @@
 #include "nn/ops/op_util.h"
 #include <math.h>
 
-#define EPSILON(node) mien__node_float((node), MIEN__ATTR_EPSILON, 1e-5)
+#define EPSILON(node) mien__node_float((node), MIEN__ATTR_EPSILON, MIEN__BATCH_NORM_EPSILON)
 
 mien_status mien__batch_norm_infer(const mien__node *node, const mien__tensor *const *in, mien__tensor *out,
                                    mien_error *err)

@@ -5,6 +5,8 @@
 
 #include "nn/ops.h"
 
+#define MIEN__BATCH_NORM_EPSILON 1e-5 /* of a node without EPSILON */
+
 /* The operator as y = a x + b: a = scale / sqrt(var + eps), b = shift - mean a, worked out in double. */
 void mien__batch_norm_affine(float scale, float shift, float mean, float var, double eps, float *ret_a,
                              float *ret_b);
