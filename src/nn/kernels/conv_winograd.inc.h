@@ -119,19 +119,15 @@ static void winograd_pack(const mien__conv_plan *p, const mien__conv_weights *w,
     for (int group = 0; group < g.groups; group++) {
         const int width = min_i(UKR_C, g.ocbs - group * UKR_C) * VB;
         float *const d = base + (size_t)group * tt * c->ic * UKR_C * VB;
-        for (int i = 0; i < c->ic; i++) {
-            float u[WINO_MAX_T * WINO_MAX_T][UKR_C * VB]; /* all k of one input channel, then out in lines */
-            for (int v = 0; v < width; v++) {
-                const int o = group * UKR_C * VB + v;
-                float one[WINO_MAX_T * WINO_MAX_T] = { 0 };
-                if (o < c->oc)
-                    wino_filter(g.m, w->w + ((size_t)o * c->ic + i) * 9, one);
-                for (int k = 0; k < tt; k++)
-                    u[k][v] = one[k];
+        for (int i = 0; i < c->ic; i++)
+            for (int v0 = 0; v0 < width; v0 += VB) {
+                double w9[9][VB] = { 0 };
+                const int o0 = group * UKR_C * VB + v0;
+                for (int v = 0; v < min_i(VB, c->oc - o0); v++)
+                    for (int t = 0; t < 9; t++)
+                        w9[t][v] = w->w[((size_t)(o0 + v) * c->ic + i) * 9 + t];
+                wino_filter(g.m, w9, d + (size_t)i * width + v0, (size_t)c->ic * width);
             }
-            for (int k = 0; k < tt; k++)
-                memcpy(d + ((size_t)k * c->ic + i) * width, u[k], (size_t)width * sizeof(float));
-        }
     }
 }
 

@@ -67,8 +67,8 @@ VF_INLINE void wino_out_1d(const int M, const vf *m, vf *y)
     }
 }
 
-/* out[T] = G in: three entries `step` apart to m + 2 */
-static void wino_filter_1d(int m, const double *in, int step, double *out)
+/* out[T] = G in: three entries `step` apart to m + 2; of VB filters at once */
+static void wino_filter_1d(int m, double (*in)[VB], int step, double (*out)[VB])
 {
     static const double points[WINO_MAX_M + 1][WINO_MAX_T] = {
         [2] = { 0, 1, -1 }, [3] = { 0, 1, -1, 2 }, [4] = { 0, WINO_A, -WINO_A, WINO_B, -WINO_B }
@@ -78,25 +78,25 @@ static void wino_filter_1d(int m, const double *in, int step, double *out)
                                                                       [4] = { 1, -2.0 / 3, -2.0 / 3, 1.0 / 6,
                                                                               1.0 / 6 } };
     for (int i = 0; i < m + 1; i++) {
-        const double p = points[m][i];
-        out[i] = (in[0] + p * (in[step] + p * in[2 * step])) * inverse_norms[m][i];
+        const double p = points[m][i], norm = inverse_norms[m][i];
+        for (int v = 0; v < VB; v++)
+            out[i][v] = (in[0][v] + p * (in[step][v] + p * in[2 * step][v])) * norm;
     }
-    out[m + 1] = in[2 * step];
+    memcpy(out[m + 1], in[2 * step], sizeof out[0]);
 }
 
-/* u[T][T] = G w G^T of one 3x3 filter, in double */
-static void wino_filter(int m, const float *w, float *u)
+/* u[T][T] = G w G^T of VB 3x3 filters, in double; each line of u `step` floats after the one before */
+static void wino_filter(int m, double (*w)[VB], float *u, size_t step)
 {
     const int t = m + 2;
-    double f[9], rows[3 * WINO_MAX_T], col[WINO_MAX_T];
-    for (int i = 0; i < 9; i++)
-        f[i] = w[i];
+    double rows[3 * WINO_MAX_T][VB], col[WINO_MAX_T][VB];
     for (int r = 0; r < 3; r++)
-        wino_filter_1d(m, f + 3 * r, 1, rows + r * t);
+        wino_filter_1d(m, w + 3 * r, 1, rows + r * t);
     for (int x = 0; x < t; x++) {
         wino_filter_1d(m, rows + x, t, col);
         for (int y = 0; y < t; y++)
-            u[y * t + x] = (float)col[y];
+            for (int v = 0; v < VB; v++)
+                u[(size_t)(y * t + x) * step + v] = (float)col[y][v];
     }
 }
 

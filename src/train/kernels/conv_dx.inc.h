@@ -17,7 +17,7 @@
 #include "train/kernels/train_common.inc.h"
 
 enum { DX_TURNED = 1, DX_PHASES, DX_GATHER, DX_WHOLE };
-enum { DX_MAX_STRIDE = 4, DX_SCRATCH = 2 << 20, DX_ALIGN = 64 };
+enum { DX_MAX_STRIDE = 4, DX_MAX_TAPS = 512, DX_SCRATCH = 2 << 20, DX_ALIGN = 64 };
 
 static const mien__kernels *dx_forward(void)
 {
@@ -121,7 +121,7 @@ static bool conv_dx_plan(const mien__conv *c, unsigned threads, mien__conv_dx_pl
     const bool depthwise = c->groups == c->ic && c->ic == c->oc;
     mien__conv_dx_plan p = { .c = *c };
     threads = threads ? threads : 1;
-    if (c->src_plain || c->pre_affine || (c->groups != 1 && !depthwise))
+    if (c->src_plain || c->pre_affine || (c->groups != 1 && !depthwise) || c->kh * c->kw > DX_MAX_TAPS)
         return false;
     const bool whole = c->oh == 1 && c->ow == 1 && c->dh == 1 && c->dw == 1 && c->kh == c->ih &&
                        c->kw == c->iw && c->pt == 0 && c->pl == 0;
@@ -144,17 +144,19 @@ static bool conv_dx_plan(const mien__conv *c, unsigned threads, mien__conv_dx_pl
  * squares of channels stay in the first cache. */
 static void dx_turn(const mien__conv *c, int a, int b, int sh, int sw, const float *w, float *dst)
 {
-    const int kh = div_up(c->kh - a, sh), kw = div_up(c->kw - b, sw), taps = c->kh * c->kw;
-    const int sub = kh * kw;
+    const int kh = div_up(c->kh - a, sh), kw = div_up(c->kw - b, sw), taps = c->kh * c->kw, sub = kh * kw;
+    int from[DX_MAX_TAPS];
+    for (int m = 0; m < sub; m++)
+        from[m] = (a + (kh - 1 - m / kw) * sh) * c->kw + b + (kw - 1 - m % kw) * sw;
     for (int i0 = 0; i0 < c->ic; i0 += VB)
-        for (int o = 0; o < c->oc; o++)
-            for (int i = i0; i < min_i(c->ic, i0 + VB); i++) {
-                const float *const s = w + ((size_t)o * c->ic + i) * taps;
-                float *d = dst + ((size_t)i * c->oc + o) * sub;
-                for (int y = kh - 1; y >= 0; y--)
-                    for (int x = kw - 1; x >= 0; x--)
-                        *d++ = s[(a + y * sh) * c->kw + b + x * sw];
-            }
+        for (int o = 0; o < c->oc; o++) {
+            const int end = min_i(c->ic, i0 + VB);
+            const float *s = w + ((size_t)o * c->ic + i0) * taps;
+            float *d = dst + ((size_t)i0 * c->oc + o) * sub;
+            for (int i = i0; i < end; i++, s += taps, d += (size_t)c->oc * sub)
+                for (int m = 0; m < sub; m++)
+                    d[m] = s[from[m]];
+        }
 }
 
 static void dx_pack_turned(const mien__conv_dx_plan *p, const float *w, void *packed)

@@ -3,9 +3,10 @@
  * For one tap this is an outer product per pixel, summed: DW_I input lanes (broadcast) x DW_O vectors of
  * output channels stay in registers while a piece of pixels passes. A piece is some rows of a picture, or a
  * few small pictures, about DW_PX pixels, so that its d_dst vectors stay in the first cache under all input
- * lanes and taps. Each split of the pieces has a sum of its own, [ocb][icb][tap][lane][VB]; splits are added
- * up in order and turned to plain at the end. Small weights are cut into splits of pixels, large ones into
- * groups of output channels (a sum per split would not fit a cache), by shape alone.
+ * lanes and taps; the next piece is fetched meanwhile, a bit per pixel (a fifth off the time of large
+ * pictures). Each split of the pieces has a sum of its own, [ocb][icb][tap][lane][VB]; splits are added up in
+ * order and turned to plain at the end. Small weights are cut into splits of pixels, large ones into groups
+ * of output channels (a sum per split would not fit a cache), by shape alone.
  *
  * A first layer reads plain rows: its "input lanes" are the ic*kh*kw taps, as offsets into a band of the
  * padded picture, which each split copies into scratch of its own.
@@ -25,7 +26,7 @@ enum { DW_I = 4, DW_O = 2, DW_TAPS = 4 };
 #endif
 
 enum {
-    DW_PX = 160,           /* pixels of a piece */
+    DW_PX = 200,           /* pixels of a piece */
     DW_SUMS = 1 << 20,     /* bytes of all sums that splits may take */
     DW_MAX_FIRST = 4 * 64, /* taps of a first layer */
 };
@@ -89,6 +90,8 @@ typedef struct dw_sweep {
     const ptrdiff_t *off; /* first layer: where its DW_TAPS lanes lie */
     float *sum;           /* [I][VB], the next output block sum_ocb further on */
     ptrdiff_t sum_ocb;
+    const float *ahead; /* fetched meanwhile, ahead_px floats per pixel */
+    ptrdiff_t ahead_px, ahead_image;
 } dw_sweep;
 
 VF_INLINE void dw_outer(const dw_sweep *s, const int I, const int O, const bool FIRST)
@@ -101,12 +104,15 @@ VF_INLINE void dw_outer(const dw_sweep *s, const int I, const int O, const bool 
         off[i] = FIRST ? s->off[i] : i;
         VF_UNROLL for (int o = 0; o < O; o++) acc[i][o] = vf_zero();
     }
-    const ptrdiff_t px = s->src_px, ocb = s->d_ocb;
-    for (int n = 0; n < s->images; n++)
+    const ptrdiff_t px = s->src_px, ocb = s->d_ocb, ahead_px = s->ahead_px;
+    for (int n = 0; n < s->images; n++) {
+        const float *ahead = s->ahead + n * s->ahead_image;
         for (int y = 0; y < s->rows; y++) {
             const float *p = s->src + n * s->src_image + y * s->src_row;
             const float *d = s->d + n * s->d_image + y * s->d_row;
-            for (const float *const end = d + (ptrdiff_t)s->cols * VB; d < end; d += VB, p += px) {
+            for (const float *const end = d + (ptrdiff_t)s->cols * VB; d < end;
+                 d += VB, p += px, ahead += ahead_px) {
+                vf_prefetch(ahead);
                 vf dv[DW_O];
                 VF_UNROLL for (int o = 0; o < O; o++) dv[o] = vf_load(d + o * ocb);
                 VF_UNROLL for (int i = 0; i < I; i++)
@@ -116,6 +122,7 @@ VF_INLINE void dw_outer(const dw_sweep *s, const int I, const int O, const bool 
                 }
             }
         }
+    }
     VF_UNROLL for (int o = 0; o < O; o++)
     {
         float *const t = s->sum + o * s->sum_ocb;
@@ -148,9 +155,51 @@ static void dw_range(int len, int in, int s, int pad, int tap, int *first, int *
     *end = last < 0 ? *first : max_i(*first, min_i(len, last / s + 1));
 }
 
-/* one tap of one pair of output blocks and one input block over rows [y0, y1) */
-static void dw_tap(const dw_ctx *x, int image, int images, int y0, int y1, int ocb, int icb, int tap,
-                   float *sum)
+typedef struct dw_piece {
+    int image, images, y0, y1;
+    ptrdiff_t next_src, next_d; /* floats to the same place in the piece after this one */
+} dw_piece;
+
+static dw_piece dw_piece_at(const dw_ctx *x, int i)
+{
+    const mien__conv *const c = x->c;
+    const dw_geom *const g = &x->g;
+    dw_piece p = { .image = i / g->row_pieces * g->images, .y0 = i % g->row_pieces * g->rows };
+    const int images = (i + 1) / g->row_pieces * g->images - p.image,
+              rows = (i + 1) % g->row_pieces * g->rows - p.y0;
+    p.images = min_i(g->images, c->n - p.image);
+    p.y1 = min_i(c->oh, p.y0 + g->rows);
+    p.next_src = ((ptrdiff_t)images * g->icbs * c->ih + (ptrdiff_t)rows * c->sh) * c->iw * VB;
+    p.next_d = ((ptrdiff_t)images * g->ocbs * c->oh + rows) * c->ow * VB;
+    return p;
+}
+
+/* What sweep `now` of the `sweeps` of a pair of output blocks fetches of the next piece: all sweeps together
+ * the pair's own d_dst, and its share of src. */
+static void dw_look_ahead(const dw_ctx *x, const dw_piece *p, int ocb, int now, int sweeps, dw_sweep *s)
+{
+    const mien__conv *const c = x->c;
+    const dw_geom *const g = &x->g;
+    const int pairs = div_up(g->ocbs, DW_O), pair = ocb / DW_O, own = min_i(DW_O, g->ocbs - ocb);
+    const int shared = div_up(max_i(0, g->icbs - pair), pairs), per = div_up(sweeps, own + shared);
+    const int chunk = now / per, part = now % per;
+    const bool src = chunk >= own;
+    const ptrdiff_t plane = src ? (ptrdiff_t)c->ih * c->iw * VB : (ptrdiff_t)c->oh * c->ow * VB;
+    if (src) {
+        const int icb = min_i(g->icbs - 1, pair + (chunk - own) * pairs);
+        s->ahead = x->src + (p->image * (ptrdiff_t)g->icbs + icb) * plane +
+                   (ptrdiff_t)p->y0 * c->sh * c->iw * VB + p->next_src;
+    } else {
+        s->ahead = x->d_dst + (p->image * (ptrdiff_t)g->ocbs + ocb + chunk) * plane +
+                   (ptrdiff_t)p->y0 * c->ow * VB + p->next_d;
+    }
+    s->ahead_px = div_up(VB * (src ? c->sh * c->sw : 1), per);
+    s->ahead_image = src ? s->src_image : s->d_image;
+    s->ahead += part * s->ahead_px * s->cols * s->rows;
+}
+
+/* one tap of one pair of output blocks and one input block over a piece */
+static void dw_tap(const dw_ctx *x, const dw_piece *p, int ocb, int icb, int tap, float *sum)
 {
     const mien__conv *const c = x->c;
     const dw_geom *const g = &x->g;
@@ -158,7 +207,7 @@ static void dw_tap(const dw_ctx *x, int image, int images, int y0, int y1, int o
     int ya, yb, xa, xb;
     dw_range(c->oh, c->ih, c->sh, c->pt, ky, &ya, &yb);
     dw_range(c->ow, c->iw, c->sw, c->pl, kx, &xa, &xb);
-    ya = max_i(ya, y0), yb = min_i(yb, y1);
+    ya = max_i(ya, p->y0), yb = min_i(yb, p->y1);
     if (ya >= yb || xa >= xb)
         return;
     const ptrdiff_t in = (ptrdiff_t)c->ih * c->iw * VB, out = (ptrdiff_t)c->oh * c->ow * VB;
@@ -170,16 +219,17 @@ static void dw_tap(const dw_ctx *x, int image, int images, int y0, int y1, int o
                    .d_ocb = out,
                    .cols = xb - xa,
                    .rows = yb - ya,
-                   .images = images,
+                   .images = p->images,
                    .sum_ocb = (ptrdiff_t)g->icbs * g->taps * VB * VB };
-    s.src = x->src + (image * (ptrdiff_t)g->icbs + icb) * in +
+    s.src = x->src + (p->image * (ptrdiff_t)g->icbs + icb) * in +
             ((ptrdiff_t)(ya * c->sh - c->pt + ky) * c->iw + xa * c->sw - c->pl + kx) * VB;
-    s.d = x->d_dst + (image * (ptrdiff_t)g->ocbs + ocb) * out + ((ptrdiff_t)ya * c->ow + xa) * VB;
+    s.d = x->d_dst + (p->image * (ptrdiff_t)g->ocbs + ocb) * out + ((ptrdiff_t)ya * c->ow + xa) * VB;
     if (s.cols * s.src_px == s.src_row && s.cols == c->ow) /* rows follow each other without a gap */
         s.cols *= s.rows, s.rows = 1;
-    const int lanes = min_i(VB, c->ic - icb * VB);
+    const int lanes = min_i(VB, c->ic - icb * VB), sweeps = div_up(min_i(VB, c->ic), DW_I);
     for (int i = 0; i < lanes; i += DW_I, s.src += DW_I) {
         s.sum = sum + (((ptrdiff_t)ocb * g->icbs + icb) * g->taps + tap) * VB * VB + i * VB;
+        dw_look_ahead(x, p, ocb, (icb * g->taps + tap) * sweeps + i / DW_I, g->icbs * g->taps * sweeps, &s);
         (ocb + 1 < g->ocbs ? dw_outer_2 : dw_outer_1)(&s);
     }
 }
@@ -195,13 +245,12 @@ static void dw_dense_task(void *ctx, size_t task, unsigned worker)
     (void)worker;
     memset(sum + ocb0 * per_ocb, 0, (ocb1 - ocb0) * per_ocb * sizeof *sum);
     const int end = (int)((int64_t)g->pieces * (split + 1) / g->splits);
-    for (int p = (int)((int64_t)g->pieces * split / g->splits); p < end; p++) {
-        const int image = p / g->row_pieces * g->images, images = min_i(g->images, x->c->n - image);
-        const int y0 = p % g->row_pieces * g->rows, y1 = min_i(x->c->oh, y0 + g->rows);
+    for (int i = (int)((int64_t)g->pieces * split / g->splits); i < end; i++) {
+        const dw_piece p = dw_piece_at(x, i);
         for (int ocb = ocb0; ocb < ocb1; ocb += DW_O)
             for (int icb = 0; icb < g->icbs; icb++)
                 for (int t = 0; t < g->taps; t++)
-                    dw_tap(x, image, images, y0, y1, ocb, icb, t, sum);
+                    dw_tap(x, &p, ocb, icb, t, sum);
     }
 }
 
@@ -261,23 +310,26 @@ static void dw_first_task(void *ctx, size_t split, unsigned worker)
     (void)worker;
     memset(sum, 0, g->sum * sizeof *sum);
     const int end = (int)((int64_t)g->pieces * (int)(split + 1) / g->splits);
-    for (int p = (int)((int64_t)g->pieces * (int)split / g->splits); p < end; p++) {
-        const int image = p / g->row_pieces, y0 = p % g->row_pieces * g->rows;
-        dw_first_band(x, image, y0, band);
+    for (int i = (int)((int64_t)g->pieces * (int)split / g->splits); i < end; i++) {
+        const dw_piece p = dw_piece_at(x, i);
+        dw_first_band(x, p.image, p.y0, band);
         dw_sweep s = { .src = band,
                        .src_px = c->sw,
                        .src_row = (ptrdiff_t)c->sh * g->band_w,
                        .d_row = (ptrdiff_t)c->ow * VB,
                        .d_ocb = out,
                        .cols = c->ow,
-                       .rows = min_i(c->oh, y0 + g->rows) - y0,
+                       .rows = p.y1 - p.y0,
                        .images = 1,
                        .sum_ocb = (ptrdiff_t)g->streams * VB };
         for (int ocb = 0; ocb < g->ocbs; ocb += DW_O) {
-            s.d = x->d_dst + (image * (ptrdiff_t)g->ocbs + ocb) * out + (ptrdiff_t)y0 * c->ow * VB;
+            s.d = x->d_dst + (p.image * (ptrdiff_t)g->ocbs + ocb) * out + (ptrdiff_t)p.y0 * c->ow * VB;
             for (int t = 0; t < g->streams; t += DW_TAPS) {
                 s.off = x->off + t;
                 s.sum = sum + ((ptrdiff_t)ocb * g->streams + t) * VB;
+                const int sweep = t / DW_TAPS; /* one fetches the first block ahead, the next the second */
+                s.ahead = sweep < DW_O ? s.d + p.next_d + sweep * out : band;
+                s.ahead_px = sweep < DW_O ? VB : 0;
                 (ocb + 1 < g->ocbs ? dw_first_2 : dw_first_1)(&s);
             }
         }
