@@ -25,8 +25,8 @@ void mien__pixel_occlude(const mien__crop *c, int x, int y, int w, int h, bool n
 /* Gaussian blur, sigma in px; edges repeated. E_NOMEM. */
 mien_status mien__pixel_blur(const mien__crop *c, double sigma, mien_error *err);
 
-/* Add noise of standard deviation `sigma` (fraction of 255) to each value. */
-void mien__pixel_noise(uint8_t *values, size_t n, double sigma, mien__rng *rng);
+/* Add noise of standard deviation `sigma` (fraction of 255) to each value of n_px pixels. */
+void mien__pixel_noise(uint8_t *rgb, size_t n_px, double sigma, mien__rng *rng);
 
 /* What the camera and the file do to a crop that is `px` wide there (side: no shrinking): shrunk by area
  * average, noise added, written as JPEG of that quality and read back, enlarged again (bilinear). noise 0 and

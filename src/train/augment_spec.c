@@ -173,7 +173,8 @@ mien_status mien__augment_check(const mien__augment *a, mien_error *err)
             v = hi = *real_at(a, k->value) / (k->kind == DEGREES ? degree : 1);
         }
         /* a float may lie an ulp above the decimal limit it was read from */
-        const bool fits = in_range(k, v * (1 - 1e-7)) && in_range(k, hi * (1 - 1e-7));
+        const double give = k->kind == WHOLE || k->kind == SPAN ? 1 : 1 - 1e-7;
+        const bool fits = in_range(k, v * give) && in_range(k, hi * give);
         const double p = k->chance == NO_CHANCE ? 0 : *real_at(a, k->chance);
         char text[64];
         (void)snprintf(text, sizeof text, "%g:%g", v, p);
@@ -185,14 +186,14 @@ mien_status mien__augment_check(const mien__augment *a, mien_error *err)
 
 /* ---- writing ---- */
 
-/* Append the shortest decimal that, times `unit` as a float, is f; at most 12 decimals. */
+/* Append the shortest decimal that, times `unit` as a float, is f; at most 15 decimals. */
 static size_t put_real(char *out, size_t cap, size_t at, float f, double unit)
 {
     double tens = 1, whole = 0;
     int decimals = 0;
     for (;; decimals++, tens *= 10) {
         whole = nearbyint(f / unit * tens);
-        if (decimals == 12 || (float)(whole / tens * unit) == f)
+        if (decimals == 15 || (float)(whole / tens * unit) == f)
             break;
     }
     const long long w = (long long)whole, t = (long long)tens;
