@@ -1,5 +1,5 @@
-/* mien train, mien finetune: networks from nothing by distillation or on labelled people; models tuned on one's own people.
- * Both fill one mien_train_opts and differ in what they start from and in their defaults.
+/* mien train, mien finetune: networks from nothing by distillation or on labelled people; models tuned on
+ * one's own people. Both fill one mien_train_opts and differ in what they start from and in their defaults.
  */
 #include "kit.h"
 #include "meta.h"
@@ -12,31 +12,32 @@ enum { MAX_LIST = 64 };
 
 typedef struct train_opts {
     cli_common common; /* first */
-    const char *out, *run_dir, *arch, *val, *teachers, *hints, *augment, *preview, *name, *meta, *tune, *backgrounds;
-    int aligned, loss, epochs, batch, accumulate, optimizer, patience, validate, seed, resume, force, pictures, max_images,
-        max_steps;
-    double lr, lr_floor, warmup, weight_decay, momentum, clip, ema, scale, margin, val_fraction, w_embed, w_relation, w_hint;
+    const char *out, *run_dir, *arch, *val, *teachers, *hints, *augment, *preview, *name, *meta, *tune,
+        *backgrounds;
+    int aligned, loss, epochs, batch, accumulate, optimizer, patience, validate, seed, resume, force,
+        pictures, max_images, max_steps;
+    double lr, lr_floor, warmup, weight_decay, momentum, clip, ema, scale, margin, val_fraction, w_embed,
+        w_relation, w_hint;
 } train_opts;
 
 #define TEXT(field, name_, value_, brief_) \
     .name = name_, .kind = CLI_TEXT, .offset = offsetof(train_opts, field), .value = value_, .brief = brief_
-#define NUMBER(field, name_, def_, min_, max_, brief_)                                                          \
-    .name = name_, .kind = CLI_INT, .offset = offsetof(train_opts, field), .value = "N", .def = def_, .min = min_, \
-    .max = max_, .brief = brief_
-#define REAL(field, name_, def_, min_, max_, brief_)                                                             \
-    .name = name_, .kind = CLI_REAL, .offset = offsetof(train_opts, field), .value = "X", .def = def_, .min = min_, \
-    .max = max_, .brief = brief_
+#define NUMBER(field, name_, def_, min_, max_, brief_)                                                \
+    .name = name_, .kind = CLI_INT, .offset = offsetof(train_opts, field), .value = "N", .def = def_, \
+    .min = min_, .max = max_, .brief = brief_
+#define REAL(field, name_, def_, min_, max_, brief_)                                                   \
+    .name = name_, .kind = CLI_REAL, .offset = offsetof(train_opts, field), .value = "X", .def = def_, \
+    .min = min_, .max = max_, .brief = brief_
 #define FLAG(field, name_, brief_) \
     .name = name_, .kind = CLI_FLAG, .offset = offsetof(train_opts, field), .brief = brief_
 
 static const cli_option new_options[] = {
-    { TEXT(arch, "arch", "A", "network: mobilefacenet[:embed=N,width=X] or yunet"),
-      .def = "mobilefacenet",
-      .more = "mobilefacenet is an embedder of 112x112 crops (Chen 2018); embed is the embedding's length (256), width "
+    { TEXT(arch, "arch", "A", "network: mobilefacenet[:embed=N,width=X] or yunet"), .def = "mobilefacenet",
+      .more = "mobilefacenet is an embedder of 112x112 crops (Chen 2018); embed is the embedding's length "
+              "(256), width "
               "scales the channels. yunet is a face detector with five landmarks (Wu 2023)." },
     { TEXT(teachers, "teacher", "M[,M]", "models to follow (distillation)"), .hint = CLI_MODELS },
-    { TEXT(hints, "hints", "S=T,...", "inner values of the first teacher to follow"),
-      .rare = 1,
+    { TEXT(hints, "hints", "S=T,...", "inner values of the first teacher to follow"), .rare = 1,
       .more = "Each pair names a value of the new network and one of the teacher of the same shape." },
     { TEXT(backgrounds, "backgrounds", "DIR", "detectors: pictures without faces"), .hint = CLI_DIRS },
     { .name = "loss",
@@ -45,18 +46,20 @@ static const cli_option new_options[] = {
       .value = "distill|softmax|arcface|cosface|triplet",
       .def = "distill",
       .brief = "what is minimised",
-      .more = "distill follows the teachers and needs no names; the others learn to tell the people of the folders apart." },
+      .more = "distill follows the teachers and needs no names; the others learn to tell the people of the "
+              "folders apart." },
     { NUMBER(epochs, "epochs", "10", 1, 100000, "passes over the pictures") },
     { REAL(lr, "lr", "0.001", 1e-9, 10, "learning rate after warm-up") },
     { 0 },
 };
 
 static const cli_option tune_options[] = {
-    { TEXT(tune, "tune", "WHAT", "what is tuned: head, last:N or all"),
-      .def = "all",
-      .more = "head puts a small linear layer behind the embedding and trains that alone, in seconds; last:N trains the "
+    { TEXT(tune, "tune", "WHAT", "what is tuned: head, last:N or all"), .def = "all",
+      .more = "head puts a small linear layer behind the embedding and trains that alone, in seconds; last:N "
+              "trains the "
               "last N layers; all trains every weight." },
-    { TEXT(teachers, "teacher", "M[,M]", "models to stay near to; by default the model itself"), .hint = CLI_MODELS },
+    { TEXT(teachers, "teacher", "M[,M]", "models to stay near to; by default the model itself"),
+      .hint = CLI_MODELS },
     { .name = "loss",
       .kind = CLI_CHOICE,
       .offset = offsetof(train_opts, loss),
@@ -71,16 +74,21 @@ static const cli_option tune_options[] = {
 
 static const cli_option shared_options[] = {
     { TEXT(out, "out", "FILE", "model to write (.mien)"), .letter = 'o', .hint = CLI_FILES },
-    { TEXT(run_dir, "run", "DIR", "run folder: checkpoint, log, report; by default OUT.run"), .hint = CLI_DIRS },
+    { TEXT(run_dir, "run", "DIR", "run folder: checkpoint, log, report; by default OUT.run"),
+      .hint = CLI_DIRS },
     { FLAG(resume, "resume", "go on from the run folder's checkpoint") },
     { FLAG(aligned, "aligned", "pictures are aligned crops already") },
-    { TEXT(val, "val", "DATA", "people to validate on; by default a part of DATA is split off"), .hint = CLI_FILES },
+    { TEXT(val, "val", "DATA", "people to validate on; by default a part of DATA is split off"),
+      .hint = CLI_FILES },
     { REAL(val_fraction, "val-fraction", "0.1", 0.001, 0.9, "share of people split off for validation") },
     { TEXT(augment, "augment", "SPEC", "how crops are varied, for instance flip=0.5,rotate=10"),
-      .more = "A list of name=amount[:probability]: flip, rotate (degrees), scale, shift, crop, brightness, contrast, "
-              "saturation, hue, grey, blur (px), noise, jpeg (lowest quality), lowres (A-B px), occlude. The words "
+      .more = "A list of name=amount[:probability]: flip, rotate (degrees), scale, shift, crop, brightness, "
+              "contrast, "
+              "saturation, hue, grey, blur (px), noise, jpeg (lowest quality), lowres (A-B px), occlude. The "
+              "words "
               "none and default may stand first." },
-    { TEXT(preview, "preview", "FILE", "draw a sheet of varied crops (.png, .jpg) and stop"), .hint = CLI_FILES },
+    { TEXT(preview, "preview", "FILE", "draw a sheet of varied crops (.png, .jpg) and stop"),
+      .hint = CLI_FILES },
     { NUMBER(batch, "batch", "32", 2, 4096, "pictures per step") },
     { NUMBER(accumulate, "accumulate", "1", 1, 1024, "batches per step of the optimiser"), .rare = 1 },
     { .name = "optimizer",
@@ -95,25 +103,26 @@ static const cli_option shared_options[] = {
     { REAL(warmup, "warmup", "0.2", 0, 1000, "epochs of rising learning rate"), .rare = 1 },
     { REAL(lr_floor, "lr-floor", "0.01", 0, 1, "last learning rate as a part of --lr"), .rare = 1 },
     { REAL(clip, "clip", "5", 0, 1e9, "greatest gradient norm; 0: any"), .rare = 1 },
-    { REAL(ema, "ema", "0.999", 0, 0.99999, "decay of the weight average that is validated and saved; 0: none"),
+    { REAL(ema, "ema", "0.999", 0, 0.99999,
+           "decay of the weight average that is validated and saved; 0: none"),
       .rare = 1 },
     { REAL(scale, "scale", "0", 0, 1000, "of ArcFace and CosFace; 0: 64"), .rare = 1 },
     { REAL(margin, "margin", "0", 0, 3, "of the loss; 0: the paper's"), .rare = 1 },
     { REAL(w_embed, "w-embed", "1", 0, 1e6, "weight of following the teachers' embeddings"), .rare = 1 },
-    { REAL(w_relation, "w-relation", "0", 0, 1e6, "weight of following their cosines between pictures"), .rare = 1 },
+    { REAL(w_relation, "w-relation", "0", 0, 1e6, "weight of following their cosines between pictures"),
+      .rare = 1 },
     { REAL(w_hint, "w-hint", "1", 0, 1e6, "weight of the hints"), .rare = 1 },
     { NUMBER(validate, "validate", "1", 0, 100000, "epochs between validations"), .rare = 1 },
     { NUMBER(patience, "patience", "0", 0, 100000, "stop after so many validations without gain; 0: never") },
     { NUMBER(seed, "seed", "1", 0, 2147483647, "of everything random") },
     { NUMBER(max_images, "max-images", "0", 0, 2147483647, "use so many pictures; 0: all"), .rare = 1 },
-    { NUMBER(max_steps, "max-steps", "0", 0, 2147483647, "stop after so many steps; 0: epochs decide"), .rare = 1 },
-    { FLAG(pictures, "pictures", "show crops of the worst errors in the report"),
-      .rare = 1,
+    { NUMBER(max_steps, "max-steps", "0", 0, 2147483647, "stop after so many steps; 0: epochs decide"),
+      .rare = 1 },
+    { FLAG(pictures, "pictures", "show crops of the worst errors in the report"), .rare = 1,
       .more = "Without it no picture leaves the folder it is in." },
     { TEXT(name, "name", "NAME", "name of the model"), .rare = 1 },
     { TEXT(meta, "meta", "FILE", "JSON with properties of the model: licence, training_data, ..."),
-      .hint = CLI_FILES,
-      .rare = 1 },
+      .hint = CLI_FILES, .rare = 1 },
     { 0 },
 };
 
@@ -128,9 +137,9 @@ typedef struct shown {
 static void plain_line(const mien_train_state *s)
 {
     if (isfinite(s->loss))
-        cli_say("%s: step %llu of %llu, epoch %d of %d, loss %.4f, score %.4f, %.0f images/s, %.0f min left", s->phase,
-                (unsigned long long)s->done, (unsigned long long)s->total, s->epoch, s->epochs, s->loss, s->score,
-                s->images_per_s, s->seconds_left / 60.0);
+        cli_say("%s: step %llu of %llu, epoch %d of %d, loss %.4f, score %.4f, %.0f images/s, %.0f min left",
+                s->phase, (unsigned long long)s->done, (unsigned long long)s->total, s->epoch, s->epochs,
+                s->loss, s->score, s->images_per_s, s->seconds_left / 60.0);
     else
         cli_say("%s: %llu of %llu", s->phase, (unsigned long long)s->done, (unsigned long long)s->total);
 }
@@ -227,11 +236,15 @@ static int save(const train_opts *o, mien_model *model)
 
 static int report_result(const train_opts *o, const mien_train_result *r, const char *dir)
 {
-    printf("%llu steps in %.0f s, %zu pictures of training and %zu of validation, %zu people, %zu pictures left out, %zu "
+    printf("%llu steps in %.0f s, %zu pictures of training and %zu of validation, %zu people, %zu pictures "
+           "left out, %zu "
            "near duplicates\n",
-           (unsigned long long)r->steps, r->seconds, r->n_train, r->n_val, r->n_people, r->n_left_out, r->n_duplicates);
+           (unsigned long long)r->steps, r->seconds, r->n_train, r->n_val, r->n_people, r->n_left_out,
+           r->n_duplicates);
+    fputs(r->summary, stdout);
     if (isfinite(r->score))
-        printf("validation score %.4f%s\n", r->score, r->stopped_early ? " (stopped early: nothing better came)" : "");
+        printf("validation score %.4f%s\n", r->score,
+               r->stopped_early ? " (stopped early: nothing better came)" : "");
     printf("run folder %s, model %s\n", dir, o->out);
     return CLI_YES;
 }
@@ -262,7 +275,8 @@ static int run_training(const train_opts *o, mien_train_opts *t, const char *dir
         return cli_fail(&err);
     int rc = CLI_YES;
     if (t->model && !t->force && result.better <= 0) {
-        printf("the tuned model was not shown to be better on held-out people: %s is not written (--force writes it)\n",
+        printf("the tuned model was not shown to be better on held-out people: %s is not written (--force "
+               "writes it)\n",
                o->out);
         rc = CLI_NO;
     } else
@@ -277,7 +291,8 @@ static int run_common(const train_opts *o, const cli_verb *verb, const char *dat
     mien_train_opts t;
     mien_model *teachers[MAX_LIST] = { NULL };
     const char *teacher_names[MAX_LIST], *hints[MAX_LIST];
-    char *teacher_text = o->teachers ? cli_strdup(o->teachers) : NULL, *hint_text = o->hints ? cli_strdup(o->hints) : NULL;
+    char *teacher_text = o->teachers ? cli_strdup(o->teachers) : NULL,
+         *hint_text = o->hints ? cli_strdup(o->hints) : NULL;
     cli_models models = { NULL, NULL };
     mien_error err = MIEN_ERROR_INIT;
     const size_t n = split_list(teacher_text, teacher_names);
@@ -334,8 +349,10 @@ static int run_finetune(void *p, int argc, char **argv)
 }
 
 static const cli_example train_examples[] = {
-    { "a small embedder that follows a large one", "mien train faces/ --teacher mobilefacenet --out mine.mien" },
-    { "on people of one's own, from nothing", "mien train people/ --loss arcface --epochs 30 --out mine.mien" },
+    { "a small embedder that follows a large one",
+      "mien train faces/ --teacher mobilefacenet --out mine.mien" },
+    { "on people of one's own, from nothing",
+      "mien train people/ --loss arcface --epochs 30 --out mine.mien" },
     { "see how crops are varied", "mien train people/ --preview sheet.png" },
     { "go on after an interruption", "mien train faces/ --teacher mobilefacenet --out mine.mien --resume" },
     { NULL, NULL },
@@ -343,8 +360,10 @@ static const cli_example train_examples[] = {
 
 static const cli_example tune_examples[] = {
     { "on one's own people", "mien finetune mobilefacenet people/ --out mine.mien" },
-    { "for distant faces", "mien finetune mobilefacenet people/ --augment default,lowres=16-32:0.7 --out far.mien" },
-    { "only a layer behind the embedding", "mien finetune mobilefacenet people/ --tune head --out mine.mien" },
+    { "for distant faces",
+      "mien finetune mobilefacenet people/ --augment default,lowres=16-32:0.7 --out far.mien" },
+    { "only a layer behind the embedding",
+      "mien finetune mobilefacenet people/ --tune head --out mine.mien" },
     { NULL, NULL },
 };
 
@@ -352,10 +371,14 @@ const cli_verb cli_verb_train = {
     .name = "train",
     .operands = "DATA",
     .brief = "train a network: by following teachers, or on labelled people",
-    .about = "DATA is a folder with a folder per person, a CSV (path, person, split), a list of pictures, or a folder of "
-             "pictures without names. Faces are found once and remembered in the run folder. People are split between "
-             "training and validation by name, never by picture, and near duplicates across the split are left out.\n\n"
-             "The run folder keeps a checkpoint, a log of JSON lines and a report; after an interruption --resume goes on "
+    .about = "DATA is a folder with a folder per person, a CSV (path, person, split), a list of pictures, or "
+             "a folder of "
+             "pictures without names. Faces are found once and remembered in the run folder. People are "
+             "split between "
+             "training and validation by name, never by picture, and near duplicates across the split are "
+             "left out.\n\n"
+             "The run folder keeps a checkpoint, a log of JSON lines and a report; after an interruption "
+             "--resume goes on "
              "and ends with the same weights as a run that was left alone.",
     .exits = "0 a model was written, 2 usage, 3 unusable data, 4 no model, 5 a fault",
     .tables = { new_options, shared_options, cli_detector_options, cli_input_options },
@@ -371,10 +394,13 @@ const cli_verb cli_verb_finetune = {
     .name = "finetune",
     .operands = "MODEL DATA",
     .brief = "tune an embedder on one's own people, and say whether it got better",
-    .about = "DATA is a folder with a folder per person, or a CSV (path, person, split). The tuned model is compared with "
-             "the one it came from on people that were held out; when it is not shown to be better, nothing is written "
+    .about = "DATA is a folder with a folder per person, or a CSV (path, person, split). The tuned model is "
+             "compared with "
+             "the one it came from on people that were held out; when it is not shown to be better, nothing "
+             "is written "
              "without --force.",
-    .exits = "0 a better model was written, 1 it was not shown to be better, 2 usage, 3 unusable data, 4 no model, 5 a fault",
+    .exits = "0 a better model was written, 1 it was not shown to be better, 2 usage, 3 unusable data, 4 no "
+             "model, 5 a fault",
     .tables = { tune_options, shared_options, cli_detector_options, cli_input_options },
     .examples = tune_examples,
     .opts_bytes = sizeof(train_opts),

@@ -1,8 +1,9 @@
-/* Training: an embedder or a detector from nothing by distillation, or an embedder on people of one's own; fine-tuning of a
- * model that exists. Part of the second library, libmien_train.
+/* Training: an embedder or a detector from nothing by distillation, or an embedder on people of one's own;
+ * fine-tuning of a model that exists. Part of the second library, libmien_train.
  *
- * A run lives in a folder: checkpoint.bin, log.jsonl, faces.index, targets.bin, best.mien, report.html. Everything random
- * comes from one seed, and a run that was killed and resumed ends with the same weights as one that was not.
+ * A run lives in a folder: checkpoint.bin, log.jsonl, faces.index, targets.bin, best.mien, report.html.
+ * Everything random comes from one seed, and a run that was killed and resumed ends with the same weights as
+ * one that was not.
  */
 #ifndef MIEN_TRAIN_H
 #define MIEN_TRAIN_H
@@ -13,14 +14,14 @@ MIEN_BEGIN_DECLS
 
 /** What a run is doing, for progress bars. */
 typedef struct mien_train_state {
-    const char *phase;       /**< "finding faces", "teacher", "training", "validating" */
-    uint64_t done, total;    /**< of the phase: pictures, or steps */
+    const char *phase;    /**< "finding faces", "teacher", "training", "validating" */
+    uint64_t done, total; /**< of the phase: pictures, or steps */
     int epoch, epochs;
-    double loss;             /**< running average; NaN before the first step */
-    double score;            /**< last validation's score; NaN before the first */
+    double loss;  /**< running average; NaN before the first step */
+    double score; /**< last validation's score; NaN before the first */
     double lr;
     double images_per_s;
-    double seconds_left;     /**< NaN while unknown */
+    double seconds_left; /**< NaN while unknown */
 } mien_train_state;
 
 /** Called often; return non-zero to stop: the run ends with E_INTERRUPTED after writing its checkpoint. */
@@ -37,35 +38,37 @@ typedef enum mien_train_loss {
 /** One run. Strings are lent for the call. */
 typedef struct mien_train_opts {
     size_t struct_size;
-    const char *data;             /**< a folder per person, a .csv (path[,person[,split]]), a .txt list, or a folder */
-    const char *val_data;         /**< the same for validation; NULL: people split off `data` */
-    double val_fraction;          /**< share of people (pictures where unlabelled) split off; default 0.1 */
-    int aligned;                  /**< 1: pictures are aligned crops already */
-    const mien_model *detector;   /**< finds faces in `data`; may be NULL when aligned */
-    const char *dir;              /**< run folder, made when missing */
-    const char *arch;             /**< "mobilefacenet", "mobilefacenet:embed=256,width=1", "yunet"; or NULL and: */
-    const mien_model *model;      /**< start from this model */
-    const char *tune;             /**< with `model`: "all", "last:N" or "head"; default "all" */
+    const char *data; /**< a folder per person, a .csv (path[,person[,split]]), a .txt list, or a folder */
+    const char *val_data;       /**< the same for validation; NULL: people split off `data` */
+    double val_fraction;        /**< share of people (pictures where unlabelled) split off; default 0.1 */
+    int aligned;                /**< 1: pictures are aligned crops already */
+    const mien_model *detector; /**< finds faces in `data`; may be NULL when aligned */
+    const char *dir;            /**< run folder, made when missing */
+    const char *arch;        /**< "mobilefacenet", "mobilefacenet:embed=256,width=1", "yunet"; or NULL and: */
+    const mien_model *model; /**< start from this model */
+    const char *tune;        /**< with `model`: "all", "last:N" or "head"; default "all" */
     mien_train_loss loss;
     const mien_model *const *teachers; /**< distillation: embedders (or one detector) to follow */
     size_t n_teachers;
-    const char *const *hints;     /**< "STUDENT_VALUE=TEACHER_VALUE": inner values to follow in the first teacher */
+    const char *const
+        *hints; /**< "STUDENT_VALUE=TEACHER_VALUE": inner values to follow in the first teacher */
     size_t n_hints;
-    double w_embed, w_relation, w_hint, w_keep; /**< weights of the loss's parts; w_keep: stay near `model`'s embeddings */
-    const char *augment;          /**< specification, see `mien train --help`; NULL: default */
-    const char *backgrounds;      /**< detectors: pictures without faces, a list or folder */
+    double w_embed, w_relation, w_hint,
+        w_keep;              /**< weights of the loss's parts; w_keep: stay near `model`'s embeddings */
+    const char *augment;     /**< specification, see `mien train --help`; NULL: default */
+    const char *backgrounds; /**< detectors: pictures without faces, a list or folder */
     int epochs, batch, accumulate;
     double lr, lr_floor, warmup_epochs, weight_decay, momentum, clip_norm, ema;
-    int sgd;                      /**< 1: SGD with momentum; default AdamW */
-    double scale, margin;         /**< of ArcFace, CosFace, triplet; 0: the paper's */
+    int sgd;              /**< 1: SGD with momentum; default AdamW */
+    double scale, margin; /**< of ArcFace, CosFace, triplet; 0: the paper's */
     int patience, validate_epochs;
     double checkpoint_s;
     uint64_t seed, max_steps;
     size_t max_images;
-    unsigned threads;             /**< 0: all processors */
+    unsigned threads; /**< 0: all processors */
     int resume;
-    int force;                    /**< 1: take the tuned model although it was not shown to be better */
-    int error_pictures;           /**< 1: the report shows crops of worst errors */
+    int force;          /**< 1: take the tuned model although it was not shown to be better */
+    int error_pictures; /**< 1: the report shows crops of worst errors */
     mien_train_progress_fn progress;
     void *user;
 } mien_train_opts;
@@ -77,14 +80,16 @@ typedef struct mien_train_result {
     uint64_t steps;
     double seconds, loss, score;
     int stopped_early;
-    int better;              /**< fine-tuning: 1 shown better on held-out people, 0 not shown, -1 worse */
+    int better; /**< fine-tuning: 1 shown better on held-out people, 0 not shown, -1 worse */
     size_t n_train, n_val, n_people, n_left_out, n_duplicates;
+    char summary[4096]; /**< plain text: before and after with intervals, and the verdict; empty when not
+                           measured */
 } mien_train_result;
 
 /** Train or fine-tune.
  *  @param ret_model  the best model by validation; the caller frees it
- *  @return MIEN_OK; E_ARG, E_EVAL_DATA (data unusable), E_MODEL_OP (an operator without a gradient), E_TRAIN (the loss is
- *          no number any more), E_INTERRUPTED, E_IO, E_NOMEM
+ *  @return MIEN_OK; E_ARG, E_EVAL_DATA (data unusable), E_MODEL_OP (an operator without a gradient), E_TRAIN
+ * (the loss is no number any more), E_INTERRUPTED, E_IO, E_NOMEM
  *  @threads one run per call; calls in different folders may run side by side */
 MIEN_API MIEN_MUST_USE mien_status mien_train(const mien_train_opts *opts, mien_model **ret_model,
                                               mien_train_result *ret_result, mien_error *err);

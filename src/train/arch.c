@@ -1,12 +1,12 @@
 /* Architectures, built node by node.
  *
- * mobilefacenet: Chen, Liu, Gao, Han, "MobileFaceNets", CCBR 2018, table 1: a 3x3 convolution of stride 2, a depthwise one,
- * inverted residual bottlenecks (64 x5, 128 x7, 128 x3), a 1x1 convolution to 512, a global depthwise convolution of 7x7
- * and a linear layer to the embedding, batch normalisation behind each, PReLU where the paper has it.
- * yunet: Wu, Peng, Yu, "YuNet: A Tiny Millisecond-level Face Detector", MIR 2023, the larger variant: pairs of 1x1 and
- * depthwise 3x3 convolutions, three strides, a small feature pyramid, one head for each of class, objectness, box and
- * landmarks per stride.
- * Weights start as He 2015 says (fan out, so that depthwise layers start well), normalisation at one, slopes at 0.25.
+ * mobilefacenet: Chen, Liu, Gao, Han, "MobileFaceNets", CCBR 2018, table 1: a 3x3 convolution of stride 2, a
+ * depthwise one, inverted residual bottlenecks (64 x5, 128 x7, 128 x3), a 1x1 convolution to 512, a global
+ * depthwise convolution of 7x7 and a linear layer to the embedding, batch normalisation behind each, PReLU
+ * where the paper has it. yunet: Wu, Peng, Yu, "YuNet: A Tiny Millisecond-level Face Detector", MIR 2023, the
+ * larger variant: pairs of 1x1 and depthwise 3x3 convolutions, three strides, a small feature pyramid, one
+ * head for each of class, objectness, box and landmarks per stride. Weights start as He 2015 says (fan out,
+ * so that depthwise layers start well), normalisation at one, slopes at 0.25.
  */
 #include "train/arch.h"
 #include <math.h>
@@ -34,7 +34,8 @@ static const char *named(builder *b, const char *what, char text[96])
 }
 
 /* A constant of `dims`, filled with `fill` or, with a positive deviation, normally distributed. */
-static uint32_t constant(builder *b, const char *name, int rank, const int64_t *dims, double fill, double deviation)
+static uint32_t constant(builder *b, const char *name, int rank, const int64_t *dims, double fill,
+                         double deviation)
 {
     uint32_t at = 0;
     const int64_t n = mien__elems(rank, dims);
@@ -49,7 +50,8 @@ static uint32_t constant(builder *b, const char *name, int rank, const int64_t *
     return at;
 }
 
-static uint32_t node(builder *b, mien__op op, const char *name, const uint32_t *in, uint32_t n_in, mien__node **ret)
+static uint32_t node(builder *b, mien__op op, const char *name, const uint32_t *in, uint32_t n_in,
+                     mien__node **ret)
 {
     uint32_t out = 0;
     mien__node *made = NULL;
@@ -275,7 +277,8 @@ static void yunet(builder *b, uint32_t x, uint32_t *outputs)
     }
 }
 
-/* A convolution's bias so that faces, which are rare, start with a low probability (Lin 2017, section 4.1). */
+/* A convolution's bias so that faces, which are rare, start with a low probability (Lin 2017, section 4.1).
+ */
 static void rare_at_first(mien__graph *g, uint32_t output)
 {
     for (uint32_t i = 0; i < g->n_nodes; i++)
@@ -328,13 +331,15 @@ mien_status mien__arch_yunet_finish(mien__graph *g, mien_error *err)
 {
     uint32_t outputs[12];
     if (g->n_outputs != MIEN_COUNTOF(outputs))
-        return mien__fail(err, MIEN_E_MODEL_SHAPE, "a YuNet has 12 output maps, this network %u", (unsigned)g->n_outputs);
+        return mien__fail(err, MIEN_E_MODEL_SHAPE, "a YuNet has 12 output maps, this network %u",
+                          (unsigned)g->n_outputs);
     memcpy(outputs, g->outputs, sizeof outputs);
     for (size_t i = 0; i < MIEN_COUNTOF(outputs); i++)
         if (!finish_map(g, &outputs[i], i < 6))
             return mien__nomem(err, sizeof outputs);
-    return mien__graph_set_io(g, g->inputs, g->n_inputs, outputs, MIEN_COUNTOF(outputs)) ? MIEN_OK
-                                                                                          : mien__nomem(err, sizeof outputs);
+    return mien__graph_set_io(g, g->inputs, g->n_inputs, outputs, MIEN_COUNTOF(outputs))
+               ? MIEN_OK
+               : mien__nomem(err, sizeof outputs);
 }
 
 /* ---- by description ---- */
@@ -351,7 +356,8 @@ static mien_status parse(const char *text, arch_opts *o, mien_error *err)
     *o = (arch_opts){ .embed = 256, .width = 1.0 };
     o->is_yunet = name == 5 && strncmp(text, "yunet", 5) == 0;
     if (!o->is_yunet && !(name == 13 && strncmp(text, "mobilefacenet", 13) == 0))
-        return mien__fail(err, MIEN_E_ARG, "no architecture '%.60s': there are mobilefacenet and yunet", text);
+        return mien__fail(err, MIEN_E_ARG, "no architecture '%.60s': there are mobilefacenet and yunet",
+                          text);
     for (const char *at = colon ? colon + 1 : ""; *at;) {
         const size_t len = strcspn(at, ",");
         char part[64] = "";
@@ -363,12 +369,13 @@ static mien_status parse(const char *text, arch_opts *o, mien_error *err)
         if (equals && !o->is_yunet && strncmp(part, "width=", 6) == 0)
             to = &o->width;
         if (!to || !mien__parse_f64(equals + 1, to))
-            return mien__fail(err, MIEN_E_ARG, "architecture option '%s': mobilefacenet has embed=N and width=X", part);
+            return mien__fail(err, MIEN_E_ARG,
+                              "architecture option '%s': mobilefacenet has embed=N and width=X", part);
         at += len + (at[len] == ',');
     }
     if (!(o->embed >= 16 && o->embed <= 2048) || !(o->width >= 0.1 && o->width <= 4.0))
-        return mien__fail(err, MIEN_E_ARG, "embed must be 16 to 2048 and width 0.1 to 4, not %g and %g", o->embed,
-                          o->width);
+        return mien__fail(err, MIEN_E_ARG, "embed must be 16 to 2048 and width 0.1 to 4, not %g and %g",
+                          o->embed, o->width);
     return MIEN_OK;
 }
 

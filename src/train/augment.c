@@ -178,8 +178,8 @@ mien_status mien__sample_crop(const mien__sample *s, mien_image_view image,
         const mien_affine g = geometry(&p, side);
         m = then(&m, &g);
     }
-    st = (p.mirror ? mien__warp_mirrored : mien__warp_into)(image, &m, mien__warp_taps(&m), side, side, ret_rgb,
-                                                            (size_t)side * 3, err);
+    st = (p.mirror ? mien__warp_mirrored : mien__warp_into)(image, &m, mien__warp_taps(&m), side, side,
+                                                            ret_rgb, (size_t)side * 3, err);
     if (st || !a)
         return st;
     const mien__crop c = { ret_rgb, side };

@@ -23,7 +23,8 @@ static const double degree = 3.14159265358979323846 / 180;
 
 static const key keys[] = {
     { "flip", "probability", REAL, AT(flip), NO_CHANCE, 0, 1 },
-    { "mirror", "probability that what lies outside the picture mirrors it", REAL, AT(mirror), NO_CHANCE, 0, 1 },
+    { "mirror", "probability that what lies outside the picture mirrors it", REAL, AT(mirror), NO_CHANCE, 0,
+      1 },
     { "rotate", "degrees either way", DEGREES, AT(rotate_rad), NO_CHANCE, 0, 180 },
     { "scale", "fraction either way", REAL, AT(scale), NO_CHANCE, 0, 0.9 },
     { "shift", "fraction of the side either way", REAL, AT(shift), NO_CHANCE, 0, 1 },
@@ -127,10 +128,11 @@ static mien_status parse_item(const char *item, size_t len, mien__augment *a, mi
         if (strcmp(keys[i].name, text) == 0)
             k = &keys[i];
     if (!k)
-        return mien__fail(err, MIEN_E_ARG,
-                          "augmentation \"%s\" is not known: flip, mirror, rotate, scale, shift, crop, brightness, "
-                          "contrast, saturation, hue, grey, blur, noise, jpeg, lowres, occlude",
-                          text);
+        return mien__fail(
+            err, MIEN_E_ARG,
+            "augmentation \"%s\" is not known: flip, mirror, rotate, scale, shift, crop, brightness, "
+            "contrast, saturation, hue, grey, blur, noise, jpeg, lowres, occlude",
+            text);
     memcpy(copy, value + 1, strlen(value + 1) + 1);
     char *const colon = strchr(value + 1, ':');
     double p = 1;

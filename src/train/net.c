@@ -1,9 +1,10 @@
 /* Planning and running a trainable network.
  *
- * Planning: copy the graph; find its parameters; infer every shape for the batch and compute what is known already;
- * give each node a step, fast or by reference; then walk the steps backwards once to learn which gradients are wanted,
- * which contribution comes first (it overwrites) and which come later (they add), and to share gradient memory between
- * values that are not alive together. A value's forward data is kept until the pass back has used it.
+ * Planning: copy the graph; find its parameters; infer every shape for the batch and compute what is known
+ * already; give each node a step, fast or by reference; then walk the steps backwards once to learn which
+ * gradients are wanted, which contribution comes first (it overwrites) and which come later (they add), and
+ * to share gradient memory between values that are not alive together. A value's forward data is kept until
+ * the pass back has used it.
  */
 #include "nn/ops/op_util.h"
 #include "train/net_plan.h"
@@ -289,8 +290,8 @@ static mien_status set_input(mien__net *n, mien_error *err)
                                        : mien__fail(err, MIEN_E_MODEL_SHAPE, "the input's size is not known");
 }
 
-static mien_status infer_node(mien__net *n, const mien__node *node, const mien__tensor **in, mien__tensor *out,
-                              mien_error *err)
+static mien_status infer_node(mien__net *n, const mien__node *node, const mien__tensor **in,
+                              mien__tensor *out, mien_error *err)
 {
     const mien__op_def *def = mien__op_def_of(node->op);
     bool known = node->op != MIEN__OP_Conv && node->op != MIEN__OP_Gemm && node->op != MIEN__OP_MatMul;
@@ -407,7 +408,9 @@ static mien_status make_taps(mien__net *n, mien_error *err)
             return MIEN_E_NOMEM;
         s->seeded = s->written = true;
         mien__net_tap *t = &n->taps[i];
-        *t = (mien__net_tap){ n->g->values[value].name, s->data, s->grad, n->v[value].t.rank, { 0 }, s->floats };
+        *t = (mien__net_tap){
+            n->g->values[value].name, s->data, s->grad, n->v[value].t.rank, { 0 }, s->floats
+        };
         memcpy(t->dims, n->v[value].t.dims, sizeof t->dims);
     }
     return MIEN_OK;
@@ -439,7 +442,8 @@ typedef struct lease {
     bool taken;
 } lease;
 
-static mien_status lease_take(mien__net *n, lease *l, size_t *count, size_t floats, float **ret, mien_error *err)
+static mien_status lease_take(mien__net *n, lease *l, size_t *count, size_t floats, float **ret,
+                              mien_error *err)
 {
     lease *best = NULL;
     for (size_t i = 0; i < *count; i++)
@@ -474,8 +478,8 @@ static mien_status plan_step_back(mien__net *n, mien__tstep *s, bool *param_writ
     if (!flows)
         return MIEN_OK;
     if (!s->backward)
-        return mien__fail(err, MIEN_E_MODEL_OP, "node '%.80s' (%s) has no gradient", s->node ? s->node->name : "",
-                          s->op);
+        return mien__fail(err, MIEN_E_MODEL_OP, "node '%.80s' (%s) has no gradient",
+                          s->node ? s->node->name : "", s->op);
     for (uint32_t j = 0; j < s->n_in; j++) {
         mien__tslot *in = s->in[j] == MIEN__T_NONE ? NULL : &n->slots[s->in[j]];
         if (!in || !in->wants_grad)
@@ -668,6 +672,7 @@ bool mien__net_step_at(const mien__net *n, size_t i, mien__net_step_info *ret)
     if (i >= n->n_steps)
         return false;
     const mien__tstep *s = &n->steps[i];
-    *ret = (mien__net_step_info){ s->node ? s->node->name : "", s->op, s->kernel, s->forward_ms, s->backward_ms };
+    *ret = (mien__net_step_info){ s->node ? s->node->name : "", s->op, s->kernel, s->forward_ms,
+                                  s->backward_ms };
     return true;
 }

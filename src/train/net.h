@@ -1,9 +1,10 @@
-/* A network that can be trained: a graph at one batch shape, its forward pass with everything kept, its backward pass,
- * and its parameters.
+/* A network that can be trained: a graph at one batch shape, its forward pass with everything kept, its
+ * backward pass, and its parameters.
  *
- * Each node becomes a step: a fast one over blocked tensors (net_fast.c) where the kernel tables have it, else the
- * operator's reference (net_reference.c). A value in one layout is a slot; a change of layout is a step with a gradient of
- * its own. Gradients flow only towards parameters that are trained. Belongs to one thread; it has a pool.
+ * Each node becomes a step: a fast one over blocked tensors (net_fast.c) where the kernel tables have it,
+ * else the operator's reference (net_reference.c). A value in one layout is a slot; a change of layout is a
+ * step with a gradient of its own. Gradients flow only towards parameters that are trained. Belongs to one
+ * thread; it has a pool.
  */
 #ifndef MIEN_SRC_TRAIN_NET_H
 #define MIEN_SRC_TRAIN_NET_H
@@ -17,15 +18,16 @@ typedef struct mien__net_opts {
     int batch;
     int height, width; /* of the input where the graph leaves them free; 0: as in the graph */
     unsigned threads;
-    bool batch_stats;  /* BatchNorm normalises by the batch and keeps running averages; false: by the averages */
-    double bn_momentum; /* running = (1 - m) running + m batch; default 0.1 */
-    int last;          /* train only the last so many nodes that have parameters; 0: all */
+    bool batch_stats; /* BatchNorm normalises by the batch and keeps running averages; false: by the averages
+                       */
+    double bn_momentum;      /* running = (1 - m) running + m batch; default 0.1 */
+    int last;                /* train only the last so many nodes that have parameters; 0: all */
     const char *const *taps; /* values beside the outputs that are looked at and given gradients */
     size_t n_taps;
 } mien__net_opts;
 
-/* A value at the edge: the outputs in order, then the taps. Plain row-major; `grad` is to be filled before each
- * backward pass (it is not cleared between passes). */
+/* A value at the edge: the outputs in order, then the taps. Plain row-major; `grad` is to be filled before
+ * each backward pass (it is not cleared between passes). */
 typedef struct mien__net_tap {
     const char *name;
     const float *data;
@@ -35,17 +37,19 @@ typedef struct mien__net_tap {
     size_t count;
 } mien__net_tap;
 
-/* Copy `g` and plan it. The graph has one input. E_MODEL_OP names a node without a gradient on the way to a trained
- * parameter; E_NOT_FOUND a tap that is no value; E_MODEL_SHAPE, E_LIMIT, E_NOMEM. */
+/* Copy `g` and plan it. The graph has one input. E_MODEL_OP names a node without a gradient on the way to a
+ * trained parameter; E_NOT_FOUND a tap that is no value; E_MODEL_SHAPE, E_LIMIT, E_NOMEM. */
 mien_status mien__net_new(const mien__graph *g, const mien__net_opts *o, mien__net **ret, mien_error *err);
 void mien__net_free(mien__net *n);
 
 float *mien__net_input(mien__net *n, size_t *ret_count); /* [batch][c][h][w], to be filled */
 size_t mien__net_n_taps(const mien__net *n);
 const mien__net_tap *mien__net_tap_at(const mien__net *n, size_t i);
-/* Parameters in the order of the graph; values may be changed between passes (then call mien__net_changed()). */
+/* Parameters in the order of the graph; values may be changed between passes (then call mien__net_changed()).
+ */
 mien__param *mien__net_params(mien__net *n, size_t *ret_n);
-/* Constants that change without gradients (running averages) as parameters with grad NULL, for checkpoints. */
+/* Constants that change without gradients (running averages) as parameters with grad NULL, for checkpoints.
+ */
 const mien__param *mien__net_buffers(const mien__net *n, size_t *ret_n);
 mien__pool *mien__net_pool(mien__net *n);
 
@@ -56,7 +60,8 @@ void mien__net_backward(mien__net *n); /* parameters' gradients are overwritten 
 /* The graph with the present weights (lent; its batch axis is free again), for saving and for inference. */
 const mien__graph *mien__net_graph(const mien__net *n);
 /* A model of the present weights: the graph copied and simplified, with a description. */
-mien_status mien__net_model(const mien__net *n, const mien_model_info *info, mien_model **ret, mien_error *err);
+mien_status mien__net_model(const mien__net *n, const mien_model_info *info, mien_model **ret,
+                            mien_error *err);
 
 /* Copy a graph, constants too. */
 mien_status mien__graph_copy(const mien__graph *g, mien__graph **ret, mien_error *err);

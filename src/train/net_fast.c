@@ -1,6 +1,6 @@
-/* Fast steps for convolutions, batch normalisation with its activation, and activations: blocked tensors, kernels of
- * the tables. Per-channel parameters are copied to padded arrays at each pass, because the optimiser writes the plain
- * ones; weights are packed anew after each change.
+/* Fast steps for convolutions, batch normalisation with its activation, and activations: blocked tensors,
+ * kernels of the tables. Per-channel parameters are copied to padded arrays at each pass, because the
+ * optimiser writes the plain ones; weights are packed anew after each change.
  */
 #include "nn/ops/op_table.h"
 #include "nn/ops/op_util.h"
@@ -44,7 +44,8 @@ static void conv_backward(mien__net *n, mien__tstep *s)
         mien__tnet_param_done(n, s, 0);
     }
     if (in->wants_grad)
-        n->tk->conv_dx_run(&s->u.conv.dx, s->u.conv.packed_dx, out->grad, s->add[0], in->grad, n->scratch, n->pool);
+        n->tk->conv_dx_run(&s->u.conv.dx, s->u.conv.packed_dx, out->grad, s->add[0], in->grad, n->scratch,
+                           n->pool);
 }
 
 static void describe_conv(const mien__node *node, const mien__tensor *x, const mien__tensor *w,
@@ -90,9 +91,11 @@ static mien_status take_conv(mien__net *n, const mien__node *node, bool *ret_tak
     mien__conv_dx_plan dx = { 0 };
     mien_status st = MIEN_OK;
     if (n->v[w].param == MIEN__T_NONE || (b != (uint32_t)MIEN__NO_VALUE && n->v[b].param == MIEN__T_NONE) ||
-        !mien__tnet_floats(n, &n->v[x].t, MIEN__T_BLOCKED) || !mien__tnet_floats(n, &n->v[y].t, MIEN__T_BLOCKED))
+        !mien__tnet_floats(n, &n->v[x].t, MIEN__T_BLOCKED) ||
+        !mien__tnet_floats(n, &n->v[y].t, MIEN__T_BLOCKED))
         return MIEN_OK;
-    if (b != (uint32_t)MIEN__NO_VALUE && n->params[n->v[b].param].trainable != n->params[n->v[w].param].trainable)
+    if (b != (uint32_t)MIEN__NO_VALUE &&
+        n->params[n->v[b].param].trainable != n->params[n->v[w].param].trainable)
         return MIEN_OK;
     describe_conv(node, &n->v[x].t, &n->v[w].t, &n->v[y].t, &c);
     c.src_plain = from_input && c.ic <= 4 && c.groups == 1;
@@ -104,7 +107,8 @@ static mien_status take_conv(mien__net *n, const mien__node *node, bool *ret_tak
     mien__tstep *s = NULL;
     uint32_t in = 0, out = 0;
     if ((st = mien__tnet_need(n, x, c.src_plain ? MIEN__T_PLAIN : MIEN__T_BLOCKED, &in, err)) ||
-        (st = mien__tnet_slot(n, y, MIEN__T_BLOCKED, &out, err)) || (st = mien__tnet_step(n, node, 1, 1, &s, err)) ||
+        (st = mien__tnet_slot(n, y, MIEN__T_BLOCKED, &out, err)) ||
+        (st = mien__tnet_step(n, node, 1, 1, &s, err)) ||
         (st = block_bytes(n, plan.packed_bytes, &s->u.conv.packed, err)) ||
         (!from_input && (st = block_bytes(n, dx.packed_bytes, &s->u.conv.packed_dx, err))))
         return st;
@@ -172,7 +176,8 @@ static void bn_forward(mien__net *n, mien__tstep *s)
     normalise(n, s);
     const mien__post post = post_of(s);
     n->k->affine((int)n->v[n->slots[s->in[0]].value].t.dims[0], s->u.bn.c, s->u.bn.hw, s->u.bn.scale,
-                 s->u.bn.offset, &post, s->u.bn.slope, n->slots[s->in[0]].data, n->slots[s->out[0]].data, n->pool);
+                 s->u.bn.offset, &post, s->u.bn.slope, n->slots[s->in[0]].data, n->slots[s->out[0]].data,
+                 n->pool);
 }
 
 /* Padded gradients of per-channel parameters to where they go. */
@@ -229,10 +234,14 @@ static bool activation_of(const mien__net *n, const mien__node *node, int64_t ch
         mien__op op;
         mien__act act;
     } kinds[] = {
-        { MIEN__OP_Relu, MIEN__ACT_RELU },           { MIEN__OP_LeakyRelu, MIEN__ACT_LEAKY },
-        { MIEN__OP_Sigmoid, MIEN__ACT_SIGMOID },     { MIEN__OP_Tanh, MIEN__ACT_TANH },
-        { MIEN__OP_HardSigmoid, MIEN__ACT_HSIGMOID }, { MIEN__OP_HardSwish, MIEN__ACT_HSWISH },
-        { MIEN__OP_Clip, MIEN__ACT_CLIP },           { MIEN__OP_Gelu, MIEN__ACT_GELU },
+        { MIEN__OP_Relu, MIEN__ACT_RELU },
+        { MIEN__OP_LeakyRelu, MIEN__ACT_LEAKY },
+        { MIEN__OP_Sigmoid, MIEN__ACT_SIGMOID },
+        { MIEN__OP_Tanh, MIEN__ACT_TANH },
+        { MIEN__OP_HardSigmoid, MIEN__ACT_HSIGMOID },
+        { MIEN__OP_HardSwish, MIEN__ACT_HSWISH },
+        { MIEN__OP_Clip, MIEN__ACT_CLIP },
+        { MIEN__OP_Gelu, MIEN__ACT_GELU },
     };
     *ret_slope = MIEN__T_NONE;
     if (node->op == MIEN__OP_PRelu) {
@@ -253,10 +262,12 @@ static bool activation_of(const mien__net *n, const mien__node *node, int64_t ch
 }
 
 /* Fill what activation and normalisation have in common; padded arrays included. */
-static mien_status open_channels(mien__net *n, mien__tstep *s, const mien__tensor *x, bool norm, mien_error *err)
+static mien_status open_channels(mien__net *n, mien__tstep *s, const mien__tensor *x, bool norm,
+                                 mien_error *err)
 {
-    float **const arrays[] = { &s->u.bn.slope,  &s->u.bn.d[0],  &s->u.bn.d[1],  &s->u.bn.d[2], &s->u.bn.mean,
-                               &s->u.bn.inv_std, &s->u.bn.gamma, &s->u.bn.shift, &s->u.bn.scale, &s->u.bn.offset };
+    float **const arrays[] = { &s->u.bn.slope, &s->u.bn.d[0],    &s->u.bn.d[1],  &s->u.bn.d[2],
+                               &s->u.bn.mean,  &s->u.bn.inv_std, &s->u.bn.gamma, &s->u.bn.shift,
+                               &s->u.bn.scale, &s->u.bn.offset };
     s->u.bn.c = (int)x->dims[1];
     s->u.bn.hw = (int)(x->dims[2] * x->dims[3]);
     for (size_t i = 0; i < (norm ? MIEN_COUNTOF(arrays) : 4); i++) {
@@ -289,8 +300,8 @@ static mien_status take_batch_norm(mien__net *n, const mien__node *node, bool *r
         n->done[user] = true;
     }
     if ((st = mien__tnet_need(n, x, MIEN__T_BLOCKED, &in, err)) ||
-        (st = mien__tnet_slot(n, y, MIEN__T_BLOCKED, &out, err)) || (st = mien__tnet_step(n, node, 1, 1, &s, err)) ||
-        (st = open_channels(n, s, &n->v[x].t, true, err)))
+        (st = mien__tnet_slot(n, y, MIEN__T_BLOCKED, &out, err)) ||
+        (st = mien__tnet_step(n, node, 1, 1, &s, err)) || (st = open_channels(n, s, &n->v[x].t, true, err)))
         return st;
     s->in[0] = in;
     s->out[0] = out;

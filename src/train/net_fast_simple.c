@@ -98,9 +98,10 @@ static void gate_backward(mien__net *n, mien__tstep *s)
 {
     const mien__tslot *x = &n->slots[s->in[0]], *gate = &n->slots[s->in[1]];
     float *d_x = s->add[0] || !x->wants_grad ? n->scratch : x->grad;
-    float *behind = (float *)n->scratch + x->floats, *d_gate = s->add[1] || !gate->wants_grad ? behind : gate->grad;
-    n->tk->scale_channels_backward(s->u.e.n, s->u.e.c, s->u.e.hw, x->data, gate->data, n->slots[s->out[0]].grad, d_x,
-                                   d_gate, n->pool);
+    float *behind = (float *)n->scratch + x->floats,
+          *d_gate = s->add[1] || !gate->wants_grad ? behind : gate->grad;
+    n->tk->scale_channels_backward(s->u.e.n, s->u.e.c, s->u.e.hw, x->data, gate->data,
+                                   n->slots[s->out[0]].grad, d_x, d_gate, n->pool);
     settle(n, s, 0, d_x);
     settle(n, s, 1, d_gate);
 }
@@ -116,8 +117,8 @@ static mien_status take_gate(mien__net *n, const mien__node *node, bool *ret_tak
         in[1] = node->inputs[0];
     }
     const mien__tensor *x = &n->v[in[0]].t, *gate = &n->v[in[1]].t;
-    if (x->rank != 4 || gate->rank != 4 || gate->dims[2] != 1 || gate->dims[3] != 1 || gate->dims[0] != x->dims[0] ||
-        gate->dims[1] != x->dims[1] || !is_blocked(n, in[0]))
+    if (x->rank != 4 || gate->rank != 4 || gate->dims[2] != 1 || gate->dims[3] != 1 ||
+        gate->dims[0] != x->dims[0] || gate->dims[1] != x->dims[1] || !is_blocked(n, in[0]))
         return MIEN_OK;
     const mien_status st = blocked_step(n, node, in, 2, &s, err);
     if (st)
@@ -177,7 +178,8 @@ static mien_status take_max(mien__net *n, const mien__node *node, bool *ret_take
 
 static void mean_forward(mien__net *n, mien__tstep *s)
 {
-    n->k->global_avg(s->u.e.n, s->u.e.c, s->u.e.hw, n->slots[s->in[0]].data, n->slots[s->out[0]].data, n->pool);
+    n->k->global_avg(s->u.e.n, s->u.e.c, s->u.e.hw, n->slots[s->in[0]].data, n->slots[s->out[0]].data,
+                     n->pool);
 }
 
 static void mean_backward(mien__net *n, mien__tstep *s)
@@ -205,8 +207,8 @@ static mien_status take_mean(mien__net *n, const mien__node *node, bool *ret_tak
 
 static void up_forward(mien__net *n, mien__tstep *s)
 {
-    n->k->upsample_nearest(s->u.e.n, s->u.e.c, s->u.e.ih, s->u.e.iw, s->u.e.fh, s->u.e.fw, n->slots[s->in[0]].data,
-                           n->slots[s->out[0]].data, n->pool);
+    n->k->upsample_nearest(s->u.e.n, s->u.e.c, s->u.e.ih, s->u.e.iw, s->u.e.fh, s->u.e.fw,
+                           n->slots[s->in[0]].data, n->slots[s->out[0]].data, n->pool);
 }
 
 static void up_backward(mien__net *n, mien__tstep *s)
@@ -263,8 +265,8 @@ static void fc_forward(mien__net *n, mien__tstep *s)
     const float *b = s->param[1] == MIEN__T_NONE ? NULL : n->params[s->param[1]].value;
     for (int i = 0; b && i < rows; i++)
         memcpy(y + (size_t)i * (size_t)m, b, (size_t)m * sizeof *y);
-    n->tk->gemm(rows, m, k, n->slots[s->in[0]].data, k, false, n->params[s->param[0]].value, k, true, y, m, b != NULL,
-                n->scratch, n->pool);
+    n->tk->gemm(rows, m, k, n->slots[s->in[0]].data, k, false, n->params[s->param[0]].value, k, true, y, m,
+                b != NULL, n->scratch, n->pool);
 }
 
 static void fc_backward(mien__net *n, mien__tstep *s)
@@ -307,7 +309,8 @@ static mien_status take_gemm(mien__net *n, const mien__node *node, bool *ret_tak
         (st = mien__tnet_slot(n, node->outputs[0], MIEN__T_PLAIN, &out, err)) ||
         (st = mien__tnet_step(n, node, 1, 1, &s, err)))
         return st;
-    const int rows = (int)n->v[node->inputs[0]].t.dims[0], m = (int)n->v[w].t.dims[0], k = (int)n->v[w].t.dims[1];
+    const int rows = (int)n->v[node->inputs[0]].t.dims[0], m = (int)n->v[w].t.dims[0],
+              k = (int)n->v[w].t.dims[1];
     s->in[0] = in;
     s->out[0] = out;
     s->u.fc.n = rows;

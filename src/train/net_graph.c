@@ -1,7 +1,8 @@
 /* Copies of graphs, and models made of a network's present weights.
  *
- * A copy has an arena of its own and shares nothing with the original. For a model the weights are copied too, so the
- * network can train on while the model is in use; the copy is simplified, which folds batch normalisation.
+ * A copy has an arena of its own and shares nothing with the original. For a model the weights are copied
+ * too, so the network can train on while the model is in use; the copy is simplified, which folds batch
+ * normalisation.
  */
 #include "train/net_plan.h"
 #include <string.h>
@@ -21,7 +22,7 @@ static mien_status copy_value(mien__graph *to, const mien__value *v, mien_error 
     }
     uint32_t at = 0;
     return mien__graph_add_value(to, v->name, v->dtype, v->rank, v->dims, data, &at) ? MIEN_OK
-                                                                                       : mien__nomem(err, 0);
+                                                                                     : mien__nomem(err, 0);
 }
 
 static mien_status copy_node(mien__graph *to, const mien__node *n, mien_error *err)
@@ -61,7 +62,8 @@ const mien__graph *mien__net_graph(const mien__net *n)
     return n->g;
 }
 
-mien_status mien__net_model(const mien__net *n, const mien_model_info *info, mien_model **ret, mien_error *err)
+mien_status mien__net_model(const mien__net *n, const mien_model_info *info, mien_model **ret,
+                            mien_error *err)
 {
     mien__graph *g = NULL;
     mien_status st = mien__graph_copy(n->g, &g, err);

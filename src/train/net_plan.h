@@ -13,7 +13,7 @@ enum { MIEN__T_PLAIN, MIEN__T_BLOCKED, MIEN__T_LAYOUTS };
 typedef struct mien__tslot {
     uint32_t value;
     int layout;
-    size_t floats;   /* storage */
+    size_t floats; /* storage */
     float *data, *grad;
     bool wants_grad; /* a trained parameter lies behind it */
     bool seeded;     /* its gradient is set from outside */
@@ -35,7 +35,8 @@ struct mien__tstep {
     bool *add;
     uint32_t param[MIEN__T_MAX_PARAMS]; /* fast steps: weights, bias, slopes ...; MIEN__T_NONE where absent */
     bool param_add[MIEN__T_MAX_PARAMS]; /* shared with a step that has been gone through before */
-    uint32_t *in_param; /* reference steps: the parameter that an input is, or MIEN__T_NONE; NULL for fast ones */
+    uint32_t
+        *in_param; /* reference steps: the parameter that an input is, or MIEN__T_NONE; NULL for fast ones */
     bool *in_param_add;
     bool skip_backward;
     size_t scratch_bytes;
@@ -53,7 +54,7 @@ struct mien__tstep {
             mien__act act;
             float alpha, beta, eps;
             float *mean, *inv_std, *gamma, *shift, *slope, *scale, *offset, *d[3]; /* [ceil(c/B)*B] */
-            uint32_t running_mean, running_var; /* buffers */
+            uint32_t running_mean, running_var;                                    /* buffers */
         } bn;
         mien__pool2d pool;
         struct {
@@ -74,7 +75,7 @@ struct mien__tstep {
 
 /* What planning knows of a graph value. */
 typedef struct mien__tvalue {
-    mien__tensor t;  /* shape; data where constant */
+    mien__tensor t; /* shape; data where constant */
     uint32_t slot[MIEN__T_LAYOUTS];
     uint32_t param, buffer; /* MIEN__T_NONE unless it is one */
     uint32_t uses, only_user, producer;
@@ -119,7 +120,8 @@ mien_status mien__tnet_step(mien__net *n, const mien__node *node, uint32_t n_in,
                             mien__tstep **ret, mien_error *err);
 /* Storage of a tensor in a layout, in floats; 0 when it has none. */
 size_t mien__tnet_floats(const mien__net *n, const mien__tensor *t, int layout);
-/* The node that alone reads a value, MIEN__T_NONE when there is none or the value is looked at from outside. */
+/* The node that alone reads a value, MIEN__T_NONE when there is none or the value is looked at from outside.
+ */
 uint32_t mien__tnet_sole_user(const mien__net *n, uint32_t value);
 /* Take a fast step for a node; *ret_taken false when there is none. */
 mien_status mien__tnet_fast(mien__net *n, uint32_t node, bool *ret_taken, mien_error *err);

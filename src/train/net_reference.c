@@ -1,7 +1,8 @@
-/* Steps by reference: any operator, on plain tensors, forward and backward as its folder in nn/ops defines them.
+/* Steps by reference: any operator, on plain tensors, forward and backward as its folder in nn/ops defines
+ * them.
  *
- * References add to the gradients they are given, so what is to be overwritten is cleared first. BatchNorm by batch
- * statistics is a step of its own kind here, because its forward pass depends on the whole batch.
+ * References add to the gradients they are given, so what is to be overwritten is cleared first. BatchNorm by
+ * batch statistics is a step of its own kind here, because its forward pass depends on the whole batch.
  */
 #include "nn/ops/batch_norm/batch_norm.h"
 #include "train/net_plan.h"
@@ -61,8 +62,8 @@ static void batch_norm_forward(mien__net *n, mien__tstep *s)
 {
     const mien__tensor *const *in = s->u.ref.in;
     mien__batch_norm_train_forward(in[0], in[1]->data, in[2]->data,
-                                   mien__node_float(s->node, MIEN__ATTR_EPSILON, 1e-5),
-                                   s->u.ref.out_t->data, s->u.ref.bn_mean, s->u.ref.bn_var);
+                                   mien__node_float(s->node, MIEN__ATTR_EPSILON, 1e-5), s->u.ref.out_t->data,
+                                   s->u.ref.bn_mean, s->u.ref.bn_var);
     const float m = (float)n->o.bn_momentum;
     float *mean = in[3]->data, *var = in[4]->data;
     for (int64_t c = 0; c < in[0]->dims[1]; c++) {
@@ -76,8 +77,8 @@ static void batch_norm_backward(mien__net *n, mien__tstep *s)
     const mien__tensor *const *in = s->u.ref.in;
     bind_gradients(n, s);
     mien__batch_norm_train_backward(in[0], in[1]->data, s->u.ref.bn_mean, s->u.ref.bn_var,
-                                    mien__node_float(s->node, MIEN__ATTR_EPSILON, 1e-5), s->u.ref.d_out[0]->data,
-                                    s->u.ref.d_in[0] ? s->u.ref.d_in[0]->data : NULL,
+                                    mien__node_float(s->node, MIEN__ATTR_EPSILON, 1e-5),
+                                    s->u.ref.d_out[0]->data, s->u.ref.d_in[0] ? s->u.ref.d_in[0]->data : NULL,
                                     s->u.ref.d_in[1] ? s->u.ref.d_in[1]->data : NULL,
                                     s->u.ref.d_in[2] ? s->u.ref.d_in[2]->data : NULL);
 }
@@ -86,7 +87,8 @@ static mien_status batch_norm_step(mien__net *n, mien__tstep *s, mien_error *err
 {
     const size_t c = (size_t)s->u.ref.in[0]->dims[1];
     mien_status st = MIEN_OK;
-    if ((st = mien__tnet_block(n, c, &s->u.ref.bn_mean, err)) || (st = mien__tnet_block(n, c, &s->u.ref.bn_var, err)))
+    if ((st = mien__tnet_block(n, c, &s->u.ref.bn_mean, err)) ||
+        (st = mien__tnet_block(n, c, &s->u.ref.bn_var, err)))
         return st;
     s->forward = batch_norm_forward;
     s->backward = batch_norm_backward;
@@ -108,8 +110,8 @@ static mien_status room(mien__net *n, mien__tstep *s, mien_error *err)
     s->u.ref.out_t = mien__arena_alloc_array(a, out, sizeof *s->u.ref.out_t);
     s->u.ref.d_out_t = mien__arena_alloc_array(a, out, sizeof *s->u.ref.d_out_t);
     s->u.ref.d_out = mien__arena_alloc_array(a, out, sizeof *s->u.ref.d_out);
-    if (!s->u.ref.in || !s->u.ref.in_t || !s->u.ref.d_in_t || !s->u.ref.d_in || !s->in_param || !s->in_param_add ||
-        !s->u.ref.out_t || !s->u.ref.d_out_t || !s->u.ref.d_out)
+    if (!s->u.ref.in || !s->u.ref.in_t || !s->u.ref.d_in_t || !s->u.ref.d_in || !s->in_param ||
+        !s->in_param_add || !s->u.ref.out_t || !s->u.ref.d_out_t || !s->u.ref.d_out)
         return mien__nomem(err, in * sizeof *s->u.ref.in_t);
     return MIEN_OK;
 }
@@ -127,7 +129,8 @@ mien_status mien__tnet_reference(mien__net *n, uint32_t at, mien_error *err)
     }
     uint32_t made = n->n_steps;
     mien__tstep *s = NULL;
-    if (st || (st = mien__tnet_step(n, node, node->n_inputs, node->n_outputs, &s, err)) || (st = room(n, s, err)))
+    if (st || (st = mien__tnet_step(n, node, node->n_inputs, node->n_outputs, &s, err)) ||
+        (st = room(n, s, err)))
         return st;
     for (uint32_t j = 0; j < node->n_inputs; j++) {
         const uint32_t in = node->inputs[j];

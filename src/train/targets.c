@@ -25,17 +25,18 @@ static void planes_task(void *ctx, size_t task, unsigned worker)
     const bool swap = x->info->color_order == MIEN_BGR;
     (void)worker;
     if (x->k) {
-        x->k->rgb8_to_planes(src, x->width, x->height, (size_t)x->width * 3, swap, x->info->mean, x->info->scale, dst,
-                             x->width, x->height);
+        x->k->rgb8_to_planes(src, x->width, x->height, (size_t)x->width * 3, swap, x->info->mean,
+                             x->info->scale, dst, x->width, x->height);
         return;
     }
     for (size_t c = 0; c < 3; c++)
         for (size_t i = 0; i < pixels; i++)
-            dst[c * pixels + i] = ((float)src[i * 3 + (swap ? 2 - c : c)] - x->info->mean[c]) * x->info->scale[c];
+            dst[c * pixels + i] =
+                ((float)src[i * 3 + (swap ? 2 - c : c)] - x->info->mean[c]) * x->info->scale[c];
 }
 
-void mien__planes_from_rgb(const mien_model_info *info, const uint8_t *rgb, int n, int width, int height, float *dst,
-                           mien__pool *pool)
+void mien__planes_from_rgb(const mien_model_info *info, const uint8_t *rgb, int n, int width, int height,
+                           float *dst, mien__pool *pool)
 {
     planes_ctx x = { info, rgb, width, height, dst, mien__kernels_get() };
     mien__pool_run(pool, planes_task, &x, (size_t)n);
@@ -110,12 +111,9 @@ mien_status mien__embed_dataset(const mien__dataset *d, const mien_model *model,
     const size_t round = (size_t)CHUNK * n_workers * 4;
     for (x.first = 0; !st && x.first < d->n; x.first += round) {
         const size_t left = d->n - x.first, now = left < round ? left : round;
-        const mien_train_state state = { .phase = "teacher",
-                                         .done = x.first,
-                                         .total = d->n,
-                                         .loss = NAN,
-                                         .score = NAN,
-                                         .seconds_left = NAN };
+        const mien_train_state state = {
+            .phase = "teacher", .done = x.first, .total = d->n, .loss = NAN, .score = NAN, .seconds_left = NAN
+        };
         mien__pool_run(pool, embed_task, &x, (now + CHUNK - 1) / CHUNK);
         for (unsigned i = 0; !st && i < n_workers; i++)
             if (x.workers[i].st) {
@@ -160,7 +158,8 @@ static void rotate(double *a, double *v, int n, int p, int q)
     }
 }
 
-mien_status mien__eigen_leading(double *a, int n, int k, double *ret_vectors, double *ret_values, mien_error *err)
+mien_status mien__eigen_leading(double *a, int n, int k, double *ret_vectors, double *ret_values,
+                                mien_error *err)
 {
     enum { SWEEPS = 30 };
     double *v = mien_alloc_array_zero((size_t)n * (size_t)n, sizeof *v);
@@ -197,13 +196,15 @@ static mien_status project(const float *rows, size_t n, int from, int to, float 
 {
     enum { MAX_ROWS = 20000 };
     const size_t m = (size_t)from * (size_t)from, stride = n > MAX_ROWS ? n / MAX_ROWS : 1;
-    double *moment = mien_alloc_array_zero(m, sizeof *moment), *vectors = mien_alloc_array_zero(m, sizeof *vectors),
+    double *moment = mien_alloc_array_zero(m, sizeof *moment),
+           *vectors = mien_alloc_array_zero(m, sizeof *vectors),
            *values = mien_alloc_array_zero((size_t)from, sizeof *values);
     mien_status st = moment && vectors && values ? MIEN_OK : mien__nomem(err, m * sizeof *moment);
     for (size_t r = 0; !st && r < n; r += stride)
         for (int i = 0; i < from; i++)
             for (int j = 0; j < from; j++)
-                moment[i * from + j] += (double)rows[r * (size_t)from + (size_t)i] * rows[r * (size_t)from + (size_t)j];
+                moment[i * from + j] +=
+                    (double)rows[r * (size_t)from + (size_t)i] * rows[r * (size_t)from + (size_t)j];
     if (!st)
         st = mien__eigen_leading(moment, from, to, vectors, values, err);
     for (size_t r = 0; !st && r < n; r++)
@@ -242,8 +243,8 @@ static mien_status targets_key(const mien__dataset *d, const mien_model *const *
     for (size_t i = 0; !st && i < n; i++) {
         const mien_model_info *info = mien_model_info_of(teachers[i]);
         char text[160];
-        const int len = snprintf(text, sizeof text, "%.40s %.64s %d %d\n", info->name, info->sha256, info->embedding_len,
-                                 dim);
+        const int len = snprintf(text, sizeof text, "%.40s %.64s %d %d\n", info->name, info->sha256,
+                                 info->embedding_len, dim);
         st = mien__buf_append(&b, text, (size_t)len, err);
     }
     for (size_t i = 0; !st && i < d->n; i++) {
@@ -258,8 +259,9 @@ static mien_status targets_key(const mien__dataset *d, const mien_model *const *
 }
 
 /* All teachers' rows side by side. */
-static mien_status gather(const mien__dataset *d, const mien_model *const *teachers, size_t n_teachers, int total,
-                          unsigned threads, mien_train_progress_fn progress, void *user, float *rows, mien_error *err)
+static mien_status gather(const mien__dataset *d, const mien_model *const *teachers, size_t n_teachers,
+                          int total, unsigned threads, mien_train_progress_fn progress, void *user,
+                          float *rows, mien_error *err)
 {
     const float share = (float)(1.0 / sqrt((double)n_teachers));
     mien_status st = MIEN_OK;
@@ -279,9 +281,9 @@ static mien_status gather(const mien__dataset *d, const mien_model *const *teach
     return st;
 }
 
-mien_status mien__targets_make(const mien__dataset *d, const mien_model *const *teachers, size_t n_teachers, int dim,
-                               const char *path, unsigned threads, mien_train_progress_fn progress, void *user,
-                               float **ret, mien_error *err)
+mien_status mien__targets_make(const mien__dataset *d, const mien_model *const *teachers, size_t n_teachers,
+                               int dim, const char *path, unsigned threads, mien_train_progress_fn progress,
+                               void *user, float **ret, mien_error *err)
 {
     char key[65] = "", kept[65] = "";
     int total = 0;
@@ -292,7 +294,8 @@ mien_status mien__targets_make(const mien__dataset *d, const mien_model *const *
     made = mien_alloc_array_zero(d->n * (size_t)dim, sizeof *made);
     if (!st && !made)
         st = mien__nomem(err, d->n * (size_t)dim * sizeof *made);
-    const mien__ckpt_item items[] = { { "key", kept, sizeof kept }, { "targets", made, d->n * (size_t)dim * sizeof *made } };
+    const mien__ckpt_item items[] = { { "key", kept, sizeof kept },
+                                      { "targets", made, d->n * (size_t)dim * sizeof *made } };
     if (st || (path && !mien__ckpt_read(path, items, 2, NULL) && memcmp(key, kept, sizeof key) == 0))
         goto done;
     if (!(rows = mien_alloc_array_zero(d->n * (size_t)total, sizeof *rows)))
@@ -359,8 +362,8 @@ static mien_status teacher_of(const mien_model *teacher, const char *const *spec
     return mien__model_from_graph(g, mien_model_info_of(teacher), ret, err);
 }
 
-mien_status mien__hints_new(const mien_model *teacher, const char *const *specs, size_t n, int batch, int width, int height,
-                            unsigned threads, mien__hints **ret, mien_error *err)
+mien_status mien__hints_new(const mien_model *teacher, const char *const *specs, size_t n, int batch,
+                            int width, int height, unsigned threads, mien__hints **ret, mien_error *err)
 {
     mien__hints *h = mien_alloc_zero(sizeof *h);
     mien_session_opts so = MIEN_SESSION_OPTS_INIT;
@@ -376,8 +379,10 @@ mien_status mien__hints_new(const mien_model *teacher, const char *const *specs,
         st = mien__nomem(err, n * sizeof *h->student);
         goto done;
     }
-    if ((st = teacher_of(teacher, specs, n, &h->model, err)) || (st = mien__pool_new(&h->pool, threads, err)) ||
-        (st = mien_session_new(h->model, &so, &h->session, err)) || (st = mien_session_input(h->session, 0, &shape, err)))
+    if ((st = teacher_of(teacher, specs, n, &h->model, err)) ||
+        (st = mien__pool_new(&h->pool, threads, err)) ||
+        (st = mien_session_new(h->model, &so, &h->session, err)) ||
+        (st = mien_session_input(h->session, 0, &shape, err)))
         goto done;
     h->info = mien_model_info_of(h->model);
     shape.dims[0] = batch;
@@ -427,8 +432,8 @@ const float *mien__hints_value(const mien__hints *h, size_t i, size_t *ret_count
     return v.data;
 }
 
-mien_status mien__hints_loss(const mien__hints *h, mien__net *net, double weight, double *loss, mien__parts *parts,
-                             mien_error *err)
+mien_status mien__hints_loss(const mien__hints *h, mien__net *net, double weight, double *loss,
+                             mien__parts *parts, mien_error *err)
 {
     double sum = 0.0;
     if (!h)
@@ -440,8 +445,9 @@ mien_status mien__hints_loss(const mien__hints *h, mien__net *net, double weight
         size_t count = 0;
         const float *value = mien__hints_value(h, i, &count);
         if (!value || count != tap->count)
-            return mien__fail(err, MIEN_E_MODEL_SHAPE, "hint '%.60s': the teacher's value has %zu numbers, ours %zu",
-                              tap->name, count, tap->count);
+            return mien__fail(err, MIEN_E_MODEL_SHAPE,
+                              "hint '%.60s': the teacher's value has %zu numbers, ours %zu", tap->name, count,
+                              tap->count);
         sum += mien__loss_hint(tap->data, value, count, tap->grad);
         for (size_t j = 0; j < count; j++)
             tap->grad[j] *= (float)share;

@@ -44,8 +44,8 @@ static mien_status check_opts(const mien_train_opts *o, mien_error *err)
         return mien__fail(err, MIEN_E_ARG, "pictures that are not aligned need a detector");
     if (o->batch < 2 || o->batch > 4096 || o->epochs < 1 || o->epochs > 100000 || o->accumulate < 1 ||
         o->accumulate > 1024)
-        return mien__fail(err, MIEN_E_ARG, "batch %d, epochs %d or accumulation %d out of range", o->batch, o->epochs,
-                          o->accumulate);
+        return mien__fail(err, MIEN_E_ARG, "batch %d, epochs %d or accumulation %d out of range", o->batch,
+                          o->epochs, o->accumulate);
     if (!(o->lr > 0) || !(o->lr < 100) || !(o->val_fraction > 0) || !(o->val_fraction < 1))
         return mien__fail(err, MIEN_E_ARG, "learning rate %g or share of validation %g out of range", o->lr,
                           o->val_fraction);
@@ -63,15 +63,18 @@ static mien_status make_dir(const char *path, mien_error *err)
 static void fingerprint(const mien_train_opts *o, char ret[65])
 {
     char text[4096];
-    int at = snprintf(text, sizeof text, "%.500s|%.500s|%.200s|%.64s|%.30s|%d|%d|%d|%d|%g|%g|%g|%g|%g|%g|%g|%d|%g|%g|%llu|%zu|",
+    int at = snprintf(text, sizeof text,
+                      "%.500s|%.500s|%.200s|%.64s|%.30s|%d|%d|%d|%d|%g|%g|%g|%g|%g|%g|%g|%d|%g|%g|%llu|%zu|",
                       o->data, o->val_data ? o->val_data : "", o->arch ? o->arch : "",
-                      o->model ? mien_model_info_of(o->model)->sha256 : "", o->tune ? o->tune : "", (int)o->loss, o->epochs,
-                      o->batch, o->accumulate, o->lr, o->lr_floor, o->warmup_epochs, o->weight_decay, o->momentum,
-                      o->clip_norm, o->ema, o->sgd, o->scale, o->margin, (unsigned long long)o->seed, o->max_images);
-    at += snprintf(text + at, sizeof text - (size_t)at, "%g|%g|%g|%g|%.500s|%zu|", o->w_embed, o->w_relation, o->w_hint,
-                   o->val_fraction, o->augment ? o->augment : "", o->n_hints);
+                      o->model ? mien_model_info_of(o->model)->sha256 : "", o->tune ? o->tune : "",
+                      (int)o->loss, o->epochs, o->batch, o->accumulate, o->lr, o->lr_floor, o->warmup_epochs,
+                      o->weight_decay, o->momentum, o->clip_norm, o->ema, o->sgd, o->scale, o->margin,
+                      (unsigned long long)o->seed, o->max_images);
+    at += snprintf(text + at, sizeof text - (size_t)at, "%g|%g|%g|%g|%.500s|%zu|", o->w_embed, o->w_relation,
+                   o->w_hint, o->val_fraction, o->augment ? o->augment : "", o->n_hints);
     for (size_t i = 0; i < o->n_teachers && at < (int)sizeof text - 80; i++)
-        at += snprintf(text + at, sizeof text - (size_t)at, "%.64s|", mien_model_info_of(o->teachers[i])->sha256);
+        at += snprintf(text + at, sizeof text - (size_t)at, "%.64s|",
+                       mien_model_info_of(o->teachers[i])->sha256);
     mien__sha256_hex(text, strlen(text), ret);
 }
 
@@ -79,7 +82,7 @@ static mien_status parse_tune(const char *tune, int *ret_last, mien_error *err)
 {
     int64_t n = 0;
     *ret_last = 0;
-    if (!tune || strcmp(tune, "all") == 0)
+    if (!tune || strcmp(tune, "all") == 0 || strcmp(tune, "head") == 0)
         return MIEN_OK;
     if (strncmp(tune, "last:", 5) != 0 || !mien__parse_i64(tune + 5, &n) || n < 1 || n > 10000)
         return mien__fail(err, MIEN_E_ARG, "what is tuned is 'head', 'last:N' or 'all', not '%.40s'", tune);
@@ -101,7 +104,8 @@ static mien__loop_opts loop_opts(const mien_train_opts *o, const mien__task *tas
                               .lr = o->lr,
                               .floor = o->lr_floor,
                               .epochs = o->epochs,
-                              .warmup_steps = (uint64_t)(o->warmup_epochs * (double)(per_epoch ? per_epoch : 1)),
+                              .warmup_steps =
+                                  (uint64_t)(o->warmup_epochs * (double)(per_epoch ? per_epoch : 1)),
                               .accumulate = o->accumulate,
                               .validate_epochs = o->validate_epochs,
                               .patience = o->patience,
@@ -115,8 +119,8 @@ static mien__loop_opts loop_opts(const mien_train_opts *o, const mien__task *tas
 }
 
 /* The graph to train and its description; the caller frees *ret_graph when *ret_owned. */
-static mien_status start_graph(const mien_train_opts *o, mien__graph **ret_owned, const mien__graph **ret_graph,
-                               mien_model_info *ret_info, mien_error *err)
+static mien_status start_graph(const mien_train_opts *o, mien__graph **ret_owned,
+                               const mien__graph **ret_graph, mien_model_info *ret_info, mien_error *err)
 {
     *ret_info = mien__model_info_empty();
     if (o->model) {
@@ -136,15 +140,20 @@ static mien_status train_embedder(const mien_train_opts *o, const mien__graph *g
     mien__run_data data = { 0 };
     mien__embed_task *task = NULL;
     mien__net *net = NULL;
+    mien__graph *layer = NULL;
     mien__loop_result result;
     char print[65];
-    mien__net_opts no = { .batch = o->batch, .threads = o->threads, .batch_stats = !o->model, .bn_momentum = 0.1 };
+    mien__net_opts no = {
+        .batch = o->batch, .threads = o->threads, .batch_stats = !o->model, .bn_momentum = 0.1
+    };
     mien_status st = parse_tune(o->tune, &no.last, err);
     if (st || (st = mien__run_data_open(o, o->dir, &data, err)) ||
         (st = mien__embed_task_new(o, &data, info, o->model, &task, err)))
         goto done;
+    if (mien__tune_head(o) && (st = mien__arch_layer(info->embedding_len, &layer, err)))
+        goto done;
     no.taps = mien__embed_task_taps(task, &no.n_taps);
-    if ((st = mien__net_new(g, &no, &net, err)))
+    if ((st = mien__net_new(layer ? layer : g, &no, &net, err)))
         goto done;
     fingerprint(o, print);
     const mien__loop_opts lo = loop_opts(o, mien__embed_task_of(task), print);
@@ -160,7 +169,12 @@ static mien_status train_embedder(const mien_train_opts *o, const mien__graph *g
                                 .n_people = data.n_people,
                                 .n_left_out = data.set->n_unreadable + data.set->n_no_face,
                                 .n_duplicates = data.n_duplicates };
+    if ((st = mien__train_conclude(o, task, &data, o->model, *ret_model, ret, err))) {
+        mien_model_free(*ret_model);
+        *ret_model = NULL;
+    }
 done:
+    mien__graph_free(layer);
     mien__net_free(net);
     mien__embed_task_free(task);
     mien__run_data_close(&data);
@@ -198,7 +212,8 @@ done:
     return st;
 }
 
-mien_status mien_train(const mien_train_opts *opts, mien_model **ret_model, mien_train_result *ret_result, mien_error *err)
+mien_status mien_train(const mien_train_opts *opts, mien_model **ret_model, mien_train_result *ret_result,
+                       mien_error *err)
 {
     mien__graph *owned = NULL;
     const mien__graph *g = NULL;
@@ -211,12 +226,14 @@ mien_status mien_train(const mien_train_opts *opts, mien_model **ret_model, mien
     if (info.task == MIEN_TASK_DETECT && opts->model)
         st = mien__fail(err, MIEN_E_MODEL_TASK, "detectors are trained from an architecture, not tuned");
     else
-        st = (info.task == MIEN_TASK_DETECT ? train_detector : train_embedder)(opts, g, &info, ret_model, ret_result, err);
+        st = (info.task == MIEN_TASK_DETECT ? train_detector : train_embedder)(opts, g, &info, ret_model,
+                                                                               ret_result, err);
     mien__graph_free(owned);
     return st;
 }
 
-mien_status mien_train_preview(const mien_train_opts *opts, int rows, int columns, mien_image **ret_image, mien_error *err)
+mien_status mien_train_preview(const mien_train_opts *opts, int rows, int columns, mien_image **ret_image,
+                               mien_error *err)
 {
     mien__graph *owned = NULL;
     const mien__graph *g = NULL;
@@ -238,8 +255,8 @@ mien_status mien_train_preview(const mien_train_opts *opts, int rows, int column
     }
     if ((st = mien__run_data_open(opts, NULL, &data, err)))
         goto done;
-    st = mien__augment_sheet(data.set, data.train, data.n_train, &a, info.landmarks, info.input_width, rows, columns,
-                             opts->seed, ret_image, err);
+    st = mien__augment_sheet(data.set, data.train, data.n_train, &a, info.landmarks, info.input_width, rows,
+                             columns, opts->seed, ret_image, err);
 done:
     mien__run_data_close(&data);
     mien__graph_free(owned);

@@ -1,7 +1,7 @@
 /* The data of a run: read, split by person, near duplicates across the split found and reported.
  *
- * A picture of validation that nearly equals one of training would flatter every figure, so it is taken out of the
- * validation side and counted.
+ * A picture of validation that nearly equals one of training would flatter every figure, so it is taken out
+ * of the validation side and counted.
  */
 #include "train/train_embed.h"
 #include <math.h>
@@ -16,12 +16,9 @@ typedef struct relay {
 static int finding(size_t done, size_t total, void *user)
 {
     const relay *r = user;
-    const mien_train_state state = { .phase = "finding faces",
-                                     .done = done,
-                                     .total = total,
-                                     .loss = NAN,
-                                     .score = NAN,
-                                     .seconds_left = NAN };
+    const mien_train_state state = {
+        .phase = "finding faces", .done = done, .total = total, .loss = NAN, .score = NAN, .seconds_left = NAN
+    };
     return r->progress ? r->progress(&state, r->user) : 0;
 }
 
@@ -64,8 +61,8 @@ static mien_status drop_duplicates(const mien_train_opts *o, mien__run_data *d, 
     duplicates found = { .set = d->set, .drop = mien_alloc_array_zero(d->set->n + 1, sizeof *found.drop) };
     if (!found.drop)
         return mien__nomem(err, d->set->n);
-    const mien_status st = mien__dataset_duplicates(d->set, d->train, d->n_train, d->val, d->n_val, MAX_BITS, o->threads,
-                                                    found_duplicate, &found, err);
+    const mien_status st = mien__dataset_duplicates(d->set, d->train, d->n_train, d->val, d->n_val, MAX_BITS,
+                                                    o->threads, found_duplicate, &found, err);
     size_t kept = 0;
     for (size_t i = 0; !st && i < d->n_val; i++)
         if (!found.drop[d->val[i]])
@@ -78,7 +75,8 @@ static mien_status drop_duplicates(const mien_train_opts *o, mien__run_data *d, 
     return st;
 }
 
-mien_status mien__run_data_open(const mien_train_opts *o, const char *dir, mien__run_data *ret, mien_error *err)
+mien_status mien__run_data_open(const mien_train_opts *o, const char *dir, mien__run_data *ret,
+                                mien_error *err)
 {
     mien__run_data d = { 0 };
     size_t n = 0;
@@ -99,7 +97,8 @@ mien_status mien__run_data_open(const mien_train_opts *o, const char *dir, mien_
         d.n_val = d.val_set->n;
         for (size_t i = 0; i < n; i++)
             d.train[i] = d.val[i] = i;
-    } else if ((st = mien__dataset_split(d.set, o->val_fraction, o->seed, d.train, &d.n_train, d.val, &d.n_val, err)) ||
+    } else if ((st = mien__dataset_split(d.set, o->val_fraction, o->seed, d.train, &d.n_train, d.val,
+                                         &d.n_val, err)) ||
                (st = drop_duplicates(o, &d, err)))
         goto done;
     d.n_people = d.set->n_people;

@@ -1,8 +1,9 @@
-/* Training a detector: each step composes a batch of scenes, lets the teacher look at them, and takes the loss against
- * both the truth and the teacher.
+/* Training a detector: each step composes a batch of scenes, lets the teacher look at them, and takes the
+ * loss against both the truth and the teacher.
  *
- * Scenes are made and the teacher is run by the network's own threads, a maker and a session per thread: scene k of the
- * seed is the same whoever makes it. Validation scenes come from another seed and, where given, other people.
+ * Scenes are made and the teacher is run by the network's own threads, a maker and a session per thread:
+ * scene k of the seed is the same whoever makes it. Validation scenes come from another seed and, where
+ * given, other people.
  */
 #include "train/train_detect.h"
 #include "train/arch.h"
@@ -86,8 +87,9 @@ static void fill_one(void *ctx, size_t at, unsigned worker)
     mien__detect_task *t = ctx;
     scene_worker *w = &t->workers[worker];
     uint8_t *rgb = t->rgb + at * SIDE * SIDE * 3;
-    if (w->st || remember(w, mien__scene_make(w->maker, t->step * (uint64_t)t->o->batch + at, rgb,
-                                              t->truths + at * MIEN__SCENE_MAX_TRUTHS, &t->n_truths[at], &w->err)))
+    if (w->st ||
+        remember(w, mien__scene_make(w->maker, t->step * (uint64_t)t->o->batch + at, rgb,
+                                     t->truths + at * MIEN__SCENE_MAX_TRUTHS, &t->n_truths[at], &w->err)))
         return;
     if (t->decoder)
         remember(w, run_teacher(t, w, (int)at, rgb));
@@ -120,7 +122,8 @@ static mien_status loss(void *ctx, mien__net *net, double *ret_loss, mien__parts
         teacher.map[i] = t->teacher_map[i];
         d_maps[i] = tap->grad;
     }
-    mien__det_loss(&t->loss, &student, t->decoder ? &teacher : NULL, t->truth_lists, t->n_truths, d_maps, &p, t->scratch);
+    mien__det_loss(&t->loss, &student, t->decoder ? &teacher : NULL, t->truth_lists, t->n_truths, d_maps, &p,
+                   t->scratch);
     *ret_loss = p.total;
     mien__parts_add(parts, "truth_score", p.truth_cls + p.truth_obj);
     mien__parts_add(parts, "truth_box", p.truth_box);
@@ -133,7 +136,8 @@ static mien_status loss(void *ctx, mien__net *net, double *ret_loss, mien__parts
 
 /* ---- validation ---- */
 
-static mien_status validate(void *ctx, const mien_model *model, mien__parts *parts, double *ret_score, mien_error *err)
+static mien_status validate(void *ctx, const mien_model *model, mien__parts *parts, double *ret_score,
+                            mien_error *err)
 {
     mien__detect_task *t = ctx;
     mien_detect_opts o = MIEN_DETECT_OPTS_INIT;
@@ -150,7 +154,8 @@ static mien_status validate(void *ctx, const mien_model *model, mien__parts *par
         size_t n = 0;
         const mien_image_view view = { t->val_rgb + i * SIDE * SIDE * 3, SIDE, SIDE, (size_t)SIDE * 3 };
         if (!(st = mien_detect(detector, view, &faces, &n, err)))
-            st = mien__det_eval_add(eval, faces, n, t->val_truths + i * MIEN__SCENE_MAX_TRUTHS, t->val_n[i], err);
+            st = mien__det_eval_add(eval, faces, n, t->val_truths + i * MIEN__SCENE_MAX_TRUTHS, t->val_n[i],
+                                    err);
     }
     if (!st) {
         mien__det_eval_figures(eval, &f);
@@ -164,6 +169,12 @@ static mien_status validate(void *ctx, const mien_model *model, mien__parts *par
     mien__det_eval_free(eval);
     mien_detector_free(detector);
     return st;
+}
+
+static mien_status finish(void *ctx, mien__graph **g, mien_error *err)
+{
+    (void)ctx;
+    return mien__arch_yunet_finish(*g, err);
 }
 
 /* ---- opening ---- */
@@ -220,8 +231,8 @@ static mien_status open_memory(mien__detect_task *t, mien_error *err)
         for (int level = 0; level < MIEN__DET_LEVELS; level++) {
             const size_t side = SIDE / (8u << level);
             float **map = &t->teacher_map[mien__det_map_index((mien__det_kind)kind, level)];
-            *map = mien_alloc_array_zero(n * (size_t)mien__det_map_channels((mien__det_kind)kind) * side * side,
-                                         sizeof **map);
+            *map = mien_alloc_array_zero(
+                n * (size_t)mien__det_map_channels((mien__det_kind)kind) * side * side, sizeof **map);
             if (!*map)
                 return mien__nomem(err, n * side * side);
         }
@@ -242,8 +253,8 @@ static mien_status open_validation(mien__detect_task *t, mien_error *err)
         return mien__nomem(err, (size_t)VAL_SCENES * SIDE * SIDE * 3);
     mien_status st = mien__scene_maker_new(t->val_set ? t->val_set : t->set, &so, &maker, err);
     for (size_t i = 0; !st && i < VAL_SCENES; i++)
-        st = mien__scene_make(maker, i, t->val_rgb + i * SIDE * SIDE * 3, t->val_truths + i * MIEN__SCENE_MAX_TRUTHS,
-                              &t->val_n[i], err);
+        st = mien__scene_make(maker, i, t->val_rgb + i * SIDE * SIDE * 3,
+                              t->val_truths + i * MIEN__SCENE_MAX_TRUTHS, &t->val_n[i], err);
     mien__scene_maker_free(maker);
     return st;
 }
@@ -255,8 +266,8 @@ static mien_status open_hints(mien__detect_task *t, mien_error *err)
         return MIEN_OK;
     if (!t->decoder)
         return mien__fail(err, MIEN_E_ARG, "hints need a teacher");
-    const mien_status st =
-        mien__hints_new(o->teachers[0], o->hints, o->n_hints, o->batch, SIDE, SIDE, o->threads, &t->hints, err);
+    const mien_status st = mien__hints_new(o->teachers[0], o->hints, o->n_hints, o->batch, SIDE, SIDE,
+                                           o->threads, &t->hints, err);
     if (st)
         return st;
     if (!(t->taps = mien_alloc_array_zero(o->n_hints, sizeof *t->taps)))
@@ -273,13 +284,14 @@ static mien_status open_teacher(mien__detect_task *t, mien_error *err)
     const mien_model_info *info = mien_model_info_of(t->o->teachers[0]);
     if (t->o->n_teachers > 1 || info->task != MIEN_TASK_DETECT || strcmp(info->decoder, "yunet") != 0 ||
         (info->input_width && info->input_width != SIDE))
-        return mien__fail(err, MIEN_E_MODEL_TASK, "a detector follows one YuNet that takes pictures of any size");
+        return mien__fail(err, MIEN_E_MODEL_TASK,
+                          "a detector follows one YuNet that takes pictures of any size");
     t->decoder = mien__decoder_find(info->decoder);
     return MIEN_OK;
 }
 
-mien_status mien__detect_task_new(const mien_train_opts *o, const mien_model_info *info, mien__detect_task **ret,
-                                  mien_error *err)
+mien_status mien__detect_task_new(const mien_train_opts *o, const mien_model_info *info,
+                                  mien__detect_task **ret, mien_error *err)
 {
     mien__detect_task *t = mien_alloc_zero(sizeof *t);
     mien_status st = t ? MIEN_OK : mien__nomem(err, sizeof *t);
@@ -307,7 +319,7 @@ mien_status mien__detect_task_new(const mien_train_opts *o, const mien_model_inf
                             .loss = loss,
                             .validate = validate,
                             .info = info,
-                            .finish = mien__arch_yunet_finish };
+                            .finish = finish };
     *ret = t;
     t = NULL;
 done:
@@ -364,7 +376,8 @@ size_t mien__detect_task_pictures(const mien__detect_task *t)
     return mien__scene_set_faces(t->set);
 }
 
-mien_status mien__detect_task_sheet(mien__detect_task *t, int rows, int columns, mien_image **ret, mien_error *err)
+mien_status mien__detect_task_sheet(mien__detect_task *t, int rows, int columns, mien_image **ret,
+                                    mien_error *err)
 {
     return mien__scene_sheet(t->workers[0].maker, 0, columns, rows, ret, err);
 }

@@ -1,8 +1,8 @@
 /* The loop: see trainer.h.
  *
- * State that decides what comes next (step, best score, patience, parameters, running averages, optimiser) is written to
- * one checkpoint, whole or not at all; the best model lies beside it as a model file of its own. Steps are counted in
- * updates of the optimiser; with accumulation each takes several batches.
+ * State that decides what comes next (step, best score, patience, parameters, running averages, optimiser) is
+ * written to one checkpoint, whole or not at all; the best model lies beside it as a model file of its own.
+ * Steps are counted in updates of the optimiser; with accumulation each takes several batches.
  */
 #include "train/trainer.h"
 #include "train/runlog.h"
@@ -53,7 +53,7 @@ mien_status mien__train_model(mien__net *net, const mien__task *task, mien_model
     mien_status st = mien__graph_copy(mien__net_graph(net), &g, err);
     if (st)
         return st;
-    if ((task->finish && (st = task->finish(g, err))) || (st = mien__graph_check(g, err)) ||
+    if ((task->finish && (st = task->finish(task->ctx, &g, err))) || (st = mien__graph_check(g, err)) ||
         (st = mien__graph_simplify(g, err))) {
         mien__graph_free(g);
         return st;
@@ -64,12 +64,14 @@ mien_status mien__train_model(mien__net *net, const mien__task *task, mien_model
 static mien_status path_in(const loop *l, const char *name, char ret[PATH_BYTES], mien_error *err)
 {
     const int n = snprintf(ret, PATH_BYTES, "%s/%s", l->o->dir, name);
-    return n > 0 && n < PATH_BYTES ? MIEN_OK : mien__fail(err, MIEN_E_LIMIT, "the run folder's path is too long");
+    return n > 0 && n < PATH_BYTES ? MIEN_OK
+                                   : mien__fail(err, MIEN_E_LIMIT, "the run folder's path is too long");
 }
 
 /* ---- checkpoint ---- */
 
-static void name_item(mien__ckpt_item *item, const char *prefix, const char *name, size_t at, void *data, size_t bytes)
+static void name_item(mien__ckpt_item *item, const char *prefix, const char *name, size_t at, void *data,
+                      size_t bytes)
 {
     snprintf(item->name, sizeof item->name, "%s%zu.%.80s", prefix, at, name);
     item->data = data;
@@ -86,7 +88,8 @@ static mien_status list_items(loop *l, mien_error *err)
     name_item(&l->items[at++], "fingerprint", "", 0, l->fingerprint, sizeof l->fingerprint);
     name_item(&l->items[at++], "state", "", 0, &l->s, sizeof l->s);
     for (size_t i = 0; i < l->n_params; i++)
-        name_item(&l->items[at++], "p", l->params[i].name, i, l->params[i].value, l->params[i].count * sizeof(float));
+        name_item(&l->items[at++], "p", l->params[i].name, i, l->params[i].value,
+                  l->params[i].count * sizeof(float));
     at += mien__optim_items(l->optim, l->items + at, n_optim);
     l->n_items = at;
     return MIEN_OK;
@@ -112,10 +115,11 @@ static mien_status read_checkpoint(loop *l, mien_error *err)
     if (st || (st = mien__ckpt_read(path, l->items, l->n_items, err)))
         return st;
     if (memcmp(wanted, l->fingerprint, sizeof wanted) != 0)
-        return mien__fail(err, MIEN_E_ARG,
-                          "the run in '%.120s' was begun with other settings: use the same ones to resume it, or "
-                          "another folder",
-                          l->o->dir);
+        return mien__fail(
+            err, MIEN_E_ARG,
+            "the run in '%.120s' was begun with other settings: use the same ones to resume it, or "
+            "another folder",
+            l->o->dir);
     if (l->s.best_step && !(st = path_in(l, "best.mien", path, err)))
         st = mien_model_load(path, &l->best, err);
     mien__net_changed(l->net);
@@ -199,7 +203,8 @@ static void take_sums(loop *l, float factor)
     }
 }
 
-static mien_status one_step(loop *l, double lr, double *ret_loss, double *ret_norm, mien__parts *parts, mien_error *err)
+static mien_status one_step(loop *l, double lr, double *ret_loss, double *ret_norm, mien__parts *parts,
+                            mien_error *err)
 {
     const int batches = l->o->accumulate > 1 ? l->o->accumulate : 1;
     float *input = mien__net_input(l->net, NULL);
@@ -271,13 +276,15 @@ static mien_status log_line(loop *l, const mien__parts *front, const mien__parts
     return mien__runlog_write(l->log, &r, err);
 }
 
-static mien_status log_step(loop *l, double loss, double norm, double lr, const mien__parts *parts, mien_error *err)
+static mien_status log_step(loop *l, double loss, double norm, double lr, const mien__parts *parts,
+                            mien_error *err)
 {
     mien__parts front = { .n = 0 };
     mien__parts_add(&front, "loss", loss);
     mien__parts_add(&front, "lr", lr);
     mien__parts_add(&front, "grad_norm", norm);
-    mien__parts_add(&front, "images_s", l->rate * l->task->batch * (l->o->accumulate > 1 ? l->o->accumulate : 1));
+    mien__parts_add(&front, "images_s",
+                    l->rate * l->task->batch * (l->o->accumulate > 1 ? l->o->accumulate : 1));
     return log_line(l, &front, parts, NULL, err);
 }
 
@@ -344,15 +351,17 @@ static mien_status step_and_record(loop *l, mien_error *err)
         l->bad = 0;
         l->s.loss_average = isfinite(l->s.loss_average) ? 0.98 * l->s.loss_average + 0.02 * loss : loss;
     } else if (++l->bad >= BAD_STEPS)
-        return mien__fail(err, MIEN_E_TRAIN,
-                          "the loss was not a number in %d steps in a row (step %llu): lower --lr, or clip gradients; "
-                          "the last checkpoint is kept",
-                          BAD_STEPS, (unsigned long long)l->s.step);
+        return mien__fail(
+            err, MIEN_E_TRAIN,
+            "the loss was not a number in %d steps in a row (step %llu): lower --lr, or clip gradients; "
+            "the last checkpoint is kept",
+            BAD_STEPS, (unsigned long long)l->s.step);
     if (l->s.step % every == 0 && (st = log_step(l, loss, norm, lr, &parts, err)))
         return st;
-    return report(l, "training", lr) ? mien__fail(err, MIEN_E_INTERRUPTED, "stopped at step %llu; --resume goes on",
-                                                  (unsigned long long)l->s.step)
-                                     : MIEN_OK;
+    return report(l, "training", lr)
+               ? mien__fail(err, MIEN_E_INTERRUPTED, "stopped at step %llu; --resume goes on",
+                            (unsigned long long)l->s.step)
+               : MIEN_OK;
 }
 
 static mien_status run(loop *l, mien__loop_result *ret, mien_error *err)
@@ -377,8 +386,8 @@ static mien_status run(loop *l, mien__loop_result *ret, mien_error *err)
     return st;
 }
 
-mien_status mien__train_loop(mien__net *net, const mien__task *task, const mien__loop_opts *o, mien_model **ret_best,
-                             mien__loop_result *ret, mien_error *err)
+mien_status mien__train_loop(mien__net *net, const mien__task *task, const mien__loop_opts *o,
+                             mien_model **ret_best, mien__loop_result *ret, mien_error *err)
 {
     loop l = { .net = net, .task = task, .o = o };
     mien_status st = loop_open(&l, err);
