@@ -32,7 +32,7 @@ typedef struct ukr_args {
 
 typedef void (*ukr_fn)(const ukr_args *u);
 
-/* activation that is not a clamp-and-slope, and residuals: over the block just written */
+/* everything else: over the block just written */
 static void ukr_post(const ukr_args *u, int rows, int vecs, int first)
 {
     for (int c = 0; c < vecs; c++) {
@@ -55,8 +55,9 @@ enum { UKR_AHEAD = 2048 };
     do {                                                                                    \
         vf wv[UKR_C];                                                                       \
         VF_UNROLL for (int c = 0; c < C; c++) wv[c] = vf_load(w + ((l)*C + c) * VB);        \
-        vf_prefetch(w + (l)*C * VB + UKR_AHEAD);                                            \
-        if (C * VB > 16)                                                                    \
+        if (PS >= VB)                                                                       \
+            vf_prefetch(w + (l)*C * VB + UKR_AHEAD);                                        \
+        if (PS >= VB && C * VB > 16)                                                        \
             vf_prefetch(w + (l)*C * VB + UKR_AHEAD + 16);                                   \
         VF_UNROLL for (int r = 0; r < R; r++)                                               \
         {                                                                                   \
@@ -64,6 +65,17 @@ enum { UKR_AHEAD = 2048 };
             VF_UNROLL for (int c = 0; c < C; c++) acc[r][c] = vf_fma(x, wv[c], acc[r][c]);  \
         }                                                                                   \
     } while (0)
+
+/* `value` of acc[r][c] to its place; `at` is that place */
+#define UKR_STORE(value)                                                                               \
+    VF_UNROLL for (int c = 0; c < C; c++)                                                              \
+    {                                                                                                  \
+        VF_UNROLL for (int r = 0; r < R; r++)                                                          \
+        {                                                                                              \
+            const ptrdiff_t at = c * u->dst_ocb + (r < FIRST ? r * VB : u->dst_seg + (r - FIRST) * VB); \
+            vf_store(u->dst + at, value);                                                              \
+        }                                                                                              \
+    }
 
 VF_INLINE void ukr_body(const ukr_args *u, const int R, const int C, const int FIRST, const int PS)
 {
@@ -75,10 +87,10 @@ VF_INLINE void ukr_body(const ukr_args *u, const int R, const int C, const int F
         VF_UNROLL for (int r = 0; r < R; r++) acc[r][c] = b;
     }
     for (int ib = 0; ib < u->icbs; ib++) {
-        const int lanes = PS == 1 ? 1 : ib + 1 < u->icbs ? VB : u->lanes_last;
+        const int lanes = PS < VB ? 1 : ib + 1 < u->icbs ? VB : u->lanes_last;
         for (int t = 0; t < u->taps; t++) {
             const float *p = u->src + ib * u->icb_stride + u->tap[t], *p2 = p + u->seg;
-            if (PS == 1) {
+            if (PS < VB) {
                 UKR_STEP(0);
                 w += C * VB;
                 continue;
@@ -94,26 +106,23 @@ VF_INLINE void ukr_body(const ukr_args *u, const int R, const int C, const int F
                 UKR_STEP(0);
         }
     }
+    const post_ctx *const post = u->post;
     if (u->raw) {
-        VF_UNROLL for (int c = 0; c < C; c++)
-        {
-            VF_UNROLL for (int r = 0; r < R; r++) vf_store(
-                u->dst + c * u->dst_ocb + (r < FIRST ? r * VB : u->dst_seg + (r - FIRST) * VB), acc[r][c]);
-        }
-        return;
-    }
-    const bool later = u->post->transcend || u->post->residual;
-    const vf one = vf_set1(1.0f), lo = vf_set1(later ? -INFINITY : u->post->lo),
-             hi = vf_set1(later ? INFINITY : u->post->hi);
-    VF_UNROLL for (int c = 0; c < C; c++)
-    {
-        const vf slope = later ? one : vf_load(u->slope + c * VB);
-        VF_UNROLL for (int r = 0; r < R; r++)
-            vf_store(u->dst + c * u->dst_ocb + (r < FIRST ? r * VB : u->dst_seg + (r - FIRST) * VB),
-                     vf_neg_mul(vf_min(hi, vf_max(lo, acc[r][c])), slope));
-    }
-    if (later)
+        UKR_STORE(acc[r][c]);
+    } else if (post->clamp && post->residual) {
+        const float *const res = u->res;
+        const vf lo = vf_set1(post->lo), hi = vf_set1(post->hi);
+        UKR_STORE(vf_add(vf_min(hi, vf_max(lo, acc[r][c])), vf_load(res + at)));
+    } else if (post->clamp) {
+        const vf lo = vf_set1(post->lo), hi = vf_set1(post->hi);
+        UKR_STORE(vf_min(hi, vf_max(lo, acc[r][c])));
+    } else if (!post->residual && !post->transcend) {
+        const vf lo = vf_set1(post->lo), hi = vf_set1(post->hi);
+        UKR_STORE(vf_neg_mul(vf_min(hi, vf_max(lo, acc[r][c])), vf_load(u->slope + c * VB)));
+    } else {
+        UKR_STORE(acc[r][c]);
         ukr_post(u, R, C, FIRST);
+    }
 }
 
 #define UKR_ROWS_3(X) X(1) X(2) X(3)
