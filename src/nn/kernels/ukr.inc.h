@@ -6,7 +6,7 @@
  * r][lane])
  *
  * The order of the sum does not depend on R or C, so how pixels are grouped never shows in the result. Pixels
- * lie one block apart (one float apart in a plain source): callers arrange for that by copying strided or
+ * lie one block apart (one float apart in a plain source, or two: "other"): callers arrange for that by copying strided or
  * padded inputs. A dual kernel takes its second half of pixels `seg` floats further on (two short rows of a
  * small picture). After Georganas et al. 2018, "Anatomy of high-performance deep learning convolutions on
  * SIMD architectures".
@@ -156,6 +156,14 @@ VF_INLINE void ukr_body(const ukr_args *u, const int R, const int C, const int F
     static void ukr_plain_##r##x2(const ukr_args *u) \
     {                                                \
         ukr_body(u, r, 2, r, 1);                     \
+    }                                                \
+    static void ukr_other_##r##x1(const ukr_args *u) \
+    {                                                \
+        ukr_body(u, r, 1, r, 2);                     \
+    }                                                \
+    static void ukr_other_##r##x2(const ukr_args *u) \
+    {                                                \
+        ukr_body(u, r, 2, r, 2);                     \
     }
 #define UKR_DEF_DUAL(r)                             \
     static void ukr_dual_##r##x1(const ukr_args *u) \
@@ -171,9 +179,11 @@ UKR_HALF(UKR_DEF_DUAL)
 
 #define UKR_AT(r) [r] = { ukr_##r##x1, ukr_##r##x2 },
 #define UKR_AT_PLAIN(r) [r] = { ukr_plain_##r##x1, ukr_plain_##r##x2 },
+#define UKR_AT_OTHER(r) [r] = { ukr_other_##r##x1, ukr_other_##r##x2 },
 #define UKR_AT_DUAL(r) [r] = { ukr_dual_##r##x1, ukr_dual_##r##x2 },
 static const ukr_fn ukr_table[UKR_R + 1][UKR_C] = { UKR_ROWS(UKR_AT) };
 static const ukr_fn ukr_table_plain[UKR_R + 1][UKR_C] = { UKR_ROWS(UKR_AT_PLAIN) };
+static const ukr_fn ukr_table_other[UKR_R + 1][UKR_C] = { UKR_ROWS(UKR_AT_OTHER) };
 static const ukr_fn ukr_table_dual[UKR_R / 2 + 1][UKR_C] = { UKR_HALF(UKR_AT_DUAL) };
 
 /* The i-th of the blocks that cut `len` pixels into as few and as equal pieces as possible. */
