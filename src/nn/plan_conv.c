@@ -1,8 +1,9 @@
 /* Lowering of convolutions and fully connected layers, with what can be fused into them.
  *
  * Behind a convolution: activation, then an Add of a tensor that exists already, then a second activation,
- * then a maximum of each 2x2, as far as each value has no other reader. In front: an Affine (batch normalisation before a padded
- * convolution). When the kernel table refuses, fusions are taken back one by one.
+ * then a maximum of each 2x2, as far as each value has no other reader. In front: an Affine (batch
+ * normalisation before a padded convolution). When the kernel table refuses, fusions are taken back one by
+ * one.
  */
 #include "nn/plan.h"
 #include "nn/ops/op_table.h"

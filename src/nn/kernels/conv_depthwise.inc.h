@@ -79,8 +79,7 @@ struct dw_row {
 VF_INLINE void dw_store(const dw_ctx *x, const dw_row *r, int col, vf v)
 {
     const float *const res = x->post.residual ? r->res + (ptrdiff_t)col * VB : NULL;
-    vf_store(r->dst + (ptrdiff_t)col * VB,
-             post_full(&x->post, v, r->slope, res, r->slope2));
+    vf_store(r->dst + (ptrdiff_t)col * VB, post_full(&x->post, v, r->slope, res, r->slope2));
 }
 
 /* one output of taps [kx0, kx1) of each row; K is the kernel's width */
@@ -280,8 +279,8 @@ static void dw_pool(const float *rows, int width, float *dst)
     const float *const low = rows + (ptrdiff_t)width * VB;
     for (int i = 0; i < width / 2; i++) {
         const float *const a = rows + (ptrdiff_t)i * 2 * VB, *const b = low + (ptrdiff_t)i * 2 * VB;
-        vf_store(dst + (ptrdiff_t)i * VB, vf_max(vf_max(vf_load(a), vf_load(a + VB)),
-                                                 vf_max(vf_load(b), vf_load(b + VB))));
+        vf_store(dst + (ptrdiff_t)i * VB,
+                 vf_max(vf_max(vf_load(a), vf_load(a + VB)), vf_max(vf_load(b), vf_load(b + VB))));
     }
 }
 
@@ -301,8 +300,8 @@ static void dw_task(void *ctx, size_t task, unsigned worker)
         n = min_i(2, end - y);
         for (int i = 0; i < n; i++) {
             dw_aim(x, plane, y + i, &r[i]);
-            r[i].dst = c->pool ? rows + (ptrdiff_t)i * c->ow * VB
-                               : x->dst + (plane * c->oh + y + i) * c->ow * VB;
+            r[i].dst =
+                c->pool ? rows + (ptrdiff_t)i * c->ow * VB : x->dst + (plane * c->oh + y + i) * c->ow * VB;
         }
         dw_lines(x, r, n);
         if (c->pool)

@@ -5,8 +5,8 @@
  * scratch: zero border, and columns of a stride split into phases, so that pixels of one tap lie side by side
  * again; by bands of rows within each task where all weights stay cached, else whole before the first task.
  * 1x1 is the same with one tap and the picture flattened to pseudo-rows. A plain source (first layer) is a
- * source of ic*kh*kw taps of one lane; at a column stride of 1 or 2 it is read in place, and only pixels whose
- * taps leave the picture are computed from a patch with zeros around.
+ * source of ic*kh*kw taps of one lane; at a column stride of 1 or 2 it is read in place, and only pixels
+ * whose taps leave the picture are computed from a patch with zeros around.
  *
  * Weights: [group of UKR_C output blocks][icb][tap][lane][UKR_C*VB], only lanes that carry channels.
  */
@@ -33,7 +33,7 @@ typedef struct direct_geom {
     int phases, wq, hp, row_step,
         row_mul;                 /* of the copy: column phases, columns per phase, rows, source step */
     ptrdiff_t row, plane, image; /* floats, of what the micro-kernel reads */
-    ptrdiff_t patch_row;         /* floats of a patch of UKR_R pixels: [ic][kh][patch_row] */
+    ptrdiff_t patch_row;         /* floats of a patch of UKR_MOST pixels: [ic][kh][patch_row] */
     int rows, row_len;           /* output rows as walked; the last may be short when flat */
     int images;                  /* copied at a time */
     int taps, icbs;              /* as the micro-kernel sees them */
@@ -82,7 +82,7 @@ static direct_geom direct_geometry(const mien__conv *c)
     if (g.own)
         g.hp = (g.chunk - 1) * g.row_mul + (c->kh - 1) * c->dh + 1;
     g.plane = g.hp * g.row;
-    g.patch_row = (ptrdiff_t)(UKR_R - 1) * c->sw + (c->kw - 1) * c->dw + 1;
+    g.patch_row = (ptrdiff_t)(UKR_MOST - 1) * c->sw + (c->kw - 1) * c->dw + 1;
     g.image = g.planes * g.plane;
     const double image_bytes = (double)g.image * sizeof(float);
     g.images = g.copy && !g.own ? max_i(1, min_i(c->n, (int)(DIRECT_SCRATCH / image_bytes))) : c->n;
@@ -207,7 +207,8 @@ static void direct_copy_task(void *ctx, size_t task, unsigned worker)
 }
 
 /* What n pixels from (row, col) on read of a plain source, zeros where it ends. */
-static void direct_cut_patch(const direct_run_ctx *x, const float *from, int row, int col, int n, float *patch)
+static void direct_cut_patch(const direct_run_ctx *x, const float *from, int row, int col, int n,
+                             float *patch)
 {
     const mien__conv *const c = x->c;
     const int left = col * c->sw - c->pl, width = (n - 1) * c->sw + (c->kw - 1) * c->dw + 1;
@@ -228,7 +229,7 @@ static void direct_row_plain(const direct_run_ctx *x, const float *from, int row
 {
     const mien__conv *const c = x->c;
     const ukr_fn *const table = c->sw == 1 ? &ukr_table_plain[0][vecs - 1] : &ukr_table_other[0][vecs - 1];
-    const int top = row * c->sh - c->pt, blocks = ukr_blocks(c->ow);
+    const int top = row * c->sh - c->pt, blocks = ukr_blocks(c->ow, vecs);
     const bool inside = top >= 0 && top + (c->kh - 1) * c->dh < c->ih;
     for (int b = 0, col = 0; b < blocks; b++) {
         const int n = ukr_cut(c->ow, blocks, b), left = col * c->sw - c->pl;
@@ -249,7 +250,8 @@ static void direct_row_plain(const direct_run_ctx *x, const float *from, int row
 }
 
 /* one output row (or pair of rows) of one group of output blocks */
-static void direct_row(const direct_run_ctx *x, const float *from, int image, int row, int group, float *patch)
+static void direct_row(const direct_run_ctx *x, const float *from, int image, int row, int group,
+                       float *patch)
 {
     const mien__conv *const c = x->c;
     const direct_geom *const g = &x->g;
@@ -283,7 +285,7 @@ static void direct_row(const direct_run_ctx *x, const float *from, int image, in
         return;
     }
     const int len = g->flat ? min_i(g->row_len, (int)hw - row * g->row_len) : g->row_len,
-              blocks = ukr_blocks(len);
+              blocks = ukr_blocks(len, vecs);
     for (int b = 0; b < blocks; b++) {
         const int n = ukr_cut(len, blocks, b);
         (g->ps == 1 ? ukr_table_plain : ukr_table)[n][vecs - 1](&u);

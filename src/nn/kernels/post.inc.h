@@ -45,8 +45,8 @@ static post_ctx post_make(const mien__post *p)
                    .act2 = p->act2,
                    .alpha = p->alpha,
                    .beta = p->beta };
-    c.clamp = !c.transcend && p->act != MIEN__ACT_LEAKY && p->act != MIEN__ACT_PRELU &&
-              p->act2 == MIEN__ACT_NONE;
+    c.clamp =
+        !c.transcend && p->act != MIEN__ACT_LEAKY && p->act != MIEN__ACT_PRELU && p->act2 == MIEN__ACT_NONE;
     if (p->act == MIEN__ACT_RELU)
         c.lo = 0.0f;
     else if (p->act == MIEN__ACT_LEAKY)

@@ -6,15 +6,18 @@
  * r][lane])
  *
  * The order of the sum does not depend on R or C, so how pixels are grouped never shows in the result. Pixels
- * lie one block apart (one float apart in a plain source, or two: "other"): callers arrange for that by copying strided or
- * padded inputs. A dual kernel takes its second half of pixels `seg` floats further on (two short rows of a
- * small picture). After Georganas et al. 2018, "Anatomy of high-performance deep learning convolutions on
- * SIMD architectures".
+ * lie one block apart (one float apart in a plain source, or two: "other"): callers arrange for that by
+ * copying strided or padded inputs. A dual kernel takes its second half of pixels `seg` floats further on
+ * (two short rows of a small picture). After Georganas et al. 2018, "Anatomy of high-performance deep
+ * learning convolutions on SIMD architectures".
  */
 #ifndef MIEN_SRC_NN_KERNELS_UKR_INC_H
 #define MIEN_SRC_NN_KERNELS_UKR_INC_H
 
 #include "nn/kernels/post.inc.h"
+
+/* pixels of a block of one vector, which leaves registers free */
+#define UKR_MOST (2 * UKR_R)
 
 typedef struct ukr_args {
     const float *src;
@@ -67,19 +70,19 @@ enum { UKR_AHEAD = 2048 };
     } while (0)
 
 /* `value` of acc[r][c] to its place; `at` is that place */
-#define UKR_STORE(value)                                                                               \
-    VF_UNROLL for (int c = 0; c < C; c++)                                                              \
-    {                                                                                                  \
-        VF_UNROLL for (int r = 0; r < R; r++)                                                          \
-        {                                                                                              \
+#define UKR_STORE(value)                                                                                \
+    VF_UNROLL for (int c = 0; c < C; c++)                                                               \
+    {                                                                                                   \
+        VF_UNROLL for (int r = 0; r < R; r++)                                                           \
+        {                                                                                               \
             const ptrdiff_t at = c * u->dst_ocb + (r < FIRST ? r * VB : u->dst_seg + (r - FIRST) * VB); \
-            vf_store(u->dst + at, value);                                                              \
-        }                                                                                              \
+            vf_store(u->dst + at, value);                                                               \
+        }                                                                                               \
     }
 
 VF_INLINE void ukr_body(const ukr_args *u, const int R, const int C, const int FIRST, const int PS)
 {
-    vf acc[UKR_R][UKR_C];
+    vf acc[UKR_MOST][UKR_C];
     const float *w = u->w;
     VF_UNROLL for (int c = 0; c < C; c++)
     {
@@ -131,35 +134,39 @@ VF_INLINE void ukr_body(const ukr_args *u, const int R, const int C, const int F
 #define UKR_ROWS_14(X) UKR_ROWS_7(X) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
 #if UKR_R == 14
 #define UKR_ROWS UKR_ROWS_14
+#define UKR_WIDE(X) X(15) X(16) X(17) X(18) X(19) X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28)
 #define UKR_HALF UKR_ROWS_7
 #elif UKR_R == 6
 #define UKR_ROWS UKR_ROWS_6
+#define UKR_WIDE(X) X(7) X(8) X(9) X(10) X(11) X(12)
 #define UKR_HALF UKR_ROWS_3
 #elif UKR_R == 3
 #define UKR_ROWS UKR_ROWS_3
+#define UKR_WIDE(X) X(4) X(5) X(6)
 #define UKR_HALF(X) X(1)
 #endif
 
-#define UKR_DEF(r)                                   \
+#define UKR_DEF_ONE(r)                               \
     static void ukr_##r##x1(const ukr_args *u)       \
     {                                                \
         ukr_body(u, r, 1, r, VB);                    \
-    }                                                \
-    static void ukr_##r##x2(const ukr_args *u)       \
-    {                                                \
-        ukr_body(u, r, 2, r, VB);                    \
     }                                                \
     static void ukr_plain_##r##x1(const ukr_args *u) \
     {                                                \
         ukr_body(u, r, 1, r, 1);                     \
     }                                                \
-    static void ukr_plain_##r##x2(const ukr_args *u) \
-    {                                                \
-        ukr_body(u, r, 2, r, 1);                     \
-    }                                                \
     static void ukr_other_##r##x1(const ukr_args *u) \
     {                                                \
         ukr_body(u, r, 1, r, 2);                     \
+    }
+#define UKR_DEF_TWO(r)                               \
+    static void ukr_##r##x2(const ukr_args *u)       \
+    {                                                \
+        ukr_body(u, r, 2, r, VB);                    \
+    }                                                \
+    static void ukr_plain_##r##x2(const ukr_args *u) \
+    {                                                \
+        ukr_body(u, r, 2, r, 1);                     \
     }                                                \
     static void ukr_other_##r##x2(const ukr_args *u) \
     {                                                \
@@ -174,16 +181,24 @@ VF_INLINE void ukr_body(const ukr_args *u, const int R, const int C, const int F
     {                                               \
         ukr_body(u, 2 * r, 2, r, VB);               \
     }
-UKR_ROWS(UKR_DEF)
+UKR_ROWS(UKR_DEF_ONE)
+UKR_ROWS(UKR_DEF_TWO)
+UKR_WIDE(UKR_DEF_ONE)
 UKR_HALF(UKR_DEF_DUAL)
 
+/* tables by pixels and vectors; more than UKR_R pixels only for one vector */
 #define UKR_AT(r) [r] = { ukr_##r##x1, ukr_##r##x2 },
 #define UKR_AT_PLAIN(r) [r] = { ukr_plain_##r##x1, ukr_plain_##r##x2 },
 #define UKR_AT_OTHER(r) [r] = { ukr_other_##r##x1, ukr_other_##r##x2 },
 #define UKR_AT_DUAL(r) [r] = { ukr_dual_##r##x1, ukr_dual_##r##x2 },
-static const ukr_fn ukr_table[UKR_R + 1][UKR_C] = { UKR_ROWS(UKR_AT) };
-static const ukr_fn ukr_table_plain[UKR_R + 1][UKR_C] = { UKR_ROWS(UKR_AT_PLAIN) };
-static const ukr_fn ukr_table_other[UKR_R + 1][UKR_C] = { UKR_ROWS(UKR_AT_OTHER) };
+#define UKR_AT_WIDE(r) [r] = { ukr_##r##x1, NULL },
+#define UKR_AT_WIDE_PLAIN(r) [r] = { ukr_plain_##r##x1, NULL },
+#define UKR_AT_WIDE_OTHER(r) [r] = { ukr_other_##r##x1, NULL },
+static const ukr_fn ukr_table[UKR_MOST + 1][UKR_C] = { UKR_ROWS(UKR_AT) UKR_WIDE(UKR_AT_WIDE) };
+static const ukr_fn ukr_table_plain[UKR_MOST + 1][UKR_C] = { UKR_ROWS(UKR_AT_PLAIN)
+                                                                 UKR_WIDE(UKR_AT_WIDE_PLAIN) };
+static const ukr_fn ukr_table_other[UKR_MOST + 1][UKR_C] = { UKR_ROWS(UKR_AT_OTHER)
+                                                                 UKR_WIDE(UKR_AT_WIDE_OTHER) };
 static const ukr_fn ukr_table_dual[UKR_R / 2 + 1][UKR_C] = { UKR_HALF(UKR_AT_DUAL) };
 
 /* The i-th of the blocks that cut `len` pixels into as few and as equal pieces as possible. */
@@ -191,9 +206,10 @@ static int ukr_cut(int len, int blocks, int i)
 {
     return len / blocks + (i < len % blocks);
 }
-static int ukr_blocks(int len)
+static int ukr_blocks(int len, int vecs)
 {
-    return (len + UKR_R - 1) / UKR_R;
+    const int most = vecs == 1 ? UKR_MOST : UKR_R;
+    return (len + most - 1) / most;
 }
 
 #endif
