@@ -98,8 +98,10 @@ VF_INLINE void ukr_body(const ukr_args *u, const int R, const int C, const int F
                 w += C * VB;
                 continue;
             }
+            const float *next = p + R * VB; /* the pixels of the block to come, a line at a time */
             int l = 0;
-            for (; l + 4 <= lanes; l += 4, p += 4, p2 += 4, w += 4 * C * VB) {
+            for (; l + 4 <= lanes; l += 4, p += 4, p2 += 4, w += 4 * C * VB, next += 4 * VB) {
+                VF_UNROLL for (int i = 0; i < 4 * VB; i += 16) vf_prefetch_near(next + i);
                 UKR_STEP(0);
                 UKR_STEP(1);
                 UKR_STEP(2);

@@ -405,9 +405,13 @@ VF_INLINE void vf_store_part(float *p, vf a, size_t n)
     vf_store(t, a);
     memcpy(p, t, n * sizeof *p);
 }
-VF_INLINE void vf_prefetch(const float *p)
+VF_INLINE void vf_prefetch(const float *p) /* into the second cache */
 {
     __builtin_prefetch(p, 0, 2);
+}
+VF_INLINE void vf_prefetch_near(const float *p) /* into the first */
+{
+    __builtin_prefetch(p, 0, 3);
 }
 
 #endif
