@@ -69,15 +69,17 @@ enum { UKR_AHEAD = 2048 };
         }                                                                                   \
     } while (0)
 
-/* `value` of acc[r][c] to its place; `at` is that place */
-#define UKR_STORE(value)                                                                                \
-    VF_UNROLL for (int c = 0; c < C; c++)                                                               \
-    {                                                                                                   \
-        VF_UNROLL for (int r = 0; r < R; r++)                                                           \
-        {                                                                                               \
-            const ptrdiff_t at = c * u->dst_ocb + (r < FIRST ? r * VB : u->dst_seg + (r - FIRST) * VB); \
-            vf_store(u->dst + at, value);                                                               \
-        }                                                                                               \
+/* `value` of acc[r][c] to its place, `at`; slope is the channels' */
+#define UKR_STORE(value)                                                                          \
+    VF_UNROLL for (int c = 0; c < C; c++)                                                         \
+    {                                                                                             \
+        const vf slope = vf_load(u->slope + c * VB);                                              \
+        (void)slope;                                                                              \
+        VF_UNROLL for (int r = 0; r < R; r++)                                                     \
+        {                                                                                         \
+            const ptrdiff_t at = c * dst_ocb + (r < FIRST ? r * VB : dst_seg + (r - FIRST) * VB); \
+            vf_store(dst + at, value);                                                            \
+        }                                                                                         \
     }
 
 VF_INLINE void ukr_body(const ukr_args *u, const int R, const int C, const int FIRST, const int PS)
@@ -112,6 +114,8 @@ VF_INLINE void ukr_body(const ukr_args *u, const int R, const int C, const int F
         }
     }
     const post_ctx *const post = u->post;
+    float *const dst = u->dst;
+    const ptrdiff_t dst_ocb = u->dst_ocb, dst_seg = u->dst_seg;
     if (u->raw) {
         UKR_STORE(acc[r][c]);
     } else if (post->clamp && post->residual) {
@@ -123,7 +127,7 @@ VF_INLINE void ukr_body(const ukr_args *u, const int R, const int C, const int F
         UKR_STORE(vf_min(hi, vf_max(lo, acc[r][c])));
     } else if (!post->residual && !post->transcend) {
         const vf lo = vf_set1(post->lo), hi = vf_set1(post->hi);
-        UKR_STORE(vf_neg_mul(vf_min(hi, vf_max(lo, acc[r][c])), vf_load(u->slope + c * VB)));
+        UKR_STORE(vf_neg_mul(vf_min(hi, vf_max(lo, acc[r][c])), slope));
     } else {
         UKR_STORE(acc[r][c]);
         ukr_post(u, R, C, FIRST);
