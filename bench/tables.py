@@ -51,7 +51,7 @@ def speed(bench):
             rows.append(row)
         versions = {n: r["version"] for net in data.get("nets", {}).values() for n, r in net["rows"].items()}
         head = ["median ms, one thread"] + [f"{n} {versions.get(n, '')}".strip() for n in names]
-        title = LEVEL_TEXT.get(level, level)
+        title = f"AVX2 ({data['note']})" if level == "avx2" and "note" in data else LEVEL_TEXT.get(level, level)
         parts.append(f"{title[0].upper()}{title[1:]}:\n\n" + grid(head, rows))
     m = bench["machine"]
     parts.append(f"{m['cpu']} ({m['cores']} cores), {m['compiler']}, commit {m['commit']}, {m['date']}. In brackets: mien's "

@@ -1,8 +1,9 @@
 /* Lowering of convolutions and fully connected layers, with what can be fused into them.
  *
- * Behind a convolution: activation, then an Add of a tensor that exists already, then a second activation, as
- * far as each value has no other reader. In front: an Affine (batch normalisation before a padded
- * convolution). When the kernel table refuses, fusions are taken back one by one.
+ * Behind a convolution: activation, then an Add of a tensor that exists already, then a second activation,
+ * then a maximum of each 2x2, as far as each value has no other reader. In front: an Affine (batch
+ * normalisation before a padded convolution). When the kernel table refuses, fusions are taken back one by
+ * one.
  */
 #include "nn/plan.h"
 #include "nn/ops/op_table.h"
@@ -10,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_STAGES = 3 }; /* activation, residual, second activation */
+enum { MAX_STAGES = 4 }; /* activation, residual, second activation, pooling */
 
 /* What may be fused behind an operation; stage i is the state after i fusions. */
 typedef struct fusion {
@@ -20,6 +21,7 @@ typedef struct fusion {
     mien__post post[MAX_STAGES + 1];
     const float *slope[MAX_STAGES + 1], *slope2[MAX_STAGES + 1];
     uint32_t residual;
+    int pool_at; /* the stage that pools; 0 where none does */
 } fusion;
 
 /* A per-channel PRelu or an elementwise activation; slopes in *ret_slope. */
@@ -92,6 +94,27 @@ static void find_fusions(const mien__planner *p, uint32_t out, int64_t channels,
     f->node[f->n] = user;
     f->out[f->n + 1] = n->outputs[0];
     f->n++;
+}
+
+/* A 2x2 maximum at stride 2 behind everything else; a last odd row or column is dropped. */
+static void find_pool(const mien__planner *p, fusion *f)
+{
+    const uint32_t user = mien__plan_sole_user(p, f->out[f->n]);
+    if (user == MIEN__NO_NODE || p->g->nodes[user].op != MIEN__OP_MaxPool)
+        return;
+    const mien__node *n = &p->g->nodes[user];
+    const mien__window w = mien__op_window_checked(n, 0, 0);
+    const mien__tensor *x = &p->v[f->out[f->n]].t, *y = &p->v[n->outputs[0]].t;
+    if (w.kh != 2 || w.kw != 2 || w.sh != 2 || w.sw != 2 || w.dh != 1 || w.dw != 1 || w.pt || w.pl ||
+        y->dims[2] != x->dims[2] / 2 || y->dims[3] != x->dims[3] / 2)
+        return;
+    const int at = f->n++;
+    f->post[at + 1] = f->post[at];
+    f->slope[at + 1] = f->slope[at];
+    f->slope2[at + 1] = f->slope2[at];
+    f->node[at] = user;
+    f->out[at + 1] = n->outputs[0];
+    f->pool_at = at + 1;
 }
 
 /* "Affine+Conv+PRelu+Add" */
@@ -168,6 +191,7 @@ static bool choose(const mien__planner *p, const mien__conv *base, const fusion 
         for (int stage = f->n; stage >= 0; stage--) {
             mien__conv c = *base;
             c.post = f->post[stage];
+            c.pool = stage > 0 && stage == f->pool_at;
             c.pre_affine = pre != 0;
             if (p->k->conv_plan(&c, p->threads, ret)) {
                 *ret_stages = stage;
@@ -225,6 +249,7 @@ mien_status mien__plan_lower_conv(mien__planner *p, uint32_t node, bool *ret_tak
         x->slot[MIEN__PLAIN] == MIEN__NO_SLOT && !blocked ? x->pending_affine : MIEN__NO_NODE;
     base.src_plain = base.ic <= 4 && base.groups == 1 && !blocked && pending == MIEN__NO_NODE;
     find_fusions(p, n->outputs[0], base.oc, true, &f);
+    find_pool(p, &f);
     if (!choose(p, &base, &f, pending != MIEN__NO_NODE, &cp, &stages, &affine)) {
         if (!base.src_plain)
             return MIEN_OK;

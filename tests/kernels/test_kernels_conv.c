@@ -66,12 +66,41 @@ static void reference(conv_case *t)
                 }
 }
 
+/* pixels of the result: a 2x2 maximum halves both sides */
+static int result_h(const mien__conv *c)
+{
+    return c->pool ? c->oh / 2 : c->oh;
+}
+
+static int result_w(const mien__conv *c)
+{
+    return c->pool ? c->ow / 2 : c->ow;
+}
+
+/* The largest of each 2x2 of `want`, with the largest bound of the four, in place. */
+static void pool_reference(conv_case *t)
+{
+    const mien__conv *const c = &t->c;
+    const int w = result_w(c), hw = result_h(c) * w;
+    for (size_t plane = 0; plane < (size_t)c->n * c->oc; plane++)
+        for (int i = 0; i < hw; i++) {
+            double want = -INFINITY, bound = 0;
+            for (int j = 0; j < 4; j++) {
+                const size_t at = (plane * c->oh + i / w * 2 + j / 2) * c->ow + i % w * 2 + j % 2;
+                want = fmax(want, t->want[at]);
+                bound = fmax(bound, t->bound[at]);
+            }
+            t->want[plane * hw + i] = want;
+            t->bound[plane * hw + i] = bound;
+        }
+}
+
 static int out_size(int in, int k, int s, int d, int p0, int p1)
 {
     return (in + p0 + p1 - (k - 1) * d - 1) / s + 1;
 }
 
-enum { KIND_DENSE, KIND_POINTWISE, KIND_FIRST, KIND_DEPTHWISE, KIND_THREE, KIND_BIG, KINDS };
+enum { KIND_DENSE, KIND_POINTWISE, KIND_FIRST, KIND_DEPTHWISE, KIND_DEPTHWISE3, KIND_THREE, KIND_BIG, KINDS };
 
 static bool make_case(conv_case *t, int kind)
 {
@@ -109,6 +138,11 @@ static bool make_case(conv_case *t, int kind)
             c->dh = c->dw = 1;
         }
     }
+    if (kind == KIND_DEPTHWISE3) {
+        c->groups = c->oc = c->ic;
+        c->kh = c->kw = 3;
+        c->sh = c->sw = c->dh = c->dw = 1;
+    }
     if (kind == KIND_THREE || kind == KIND_BIG) {
         c->kh = c->kw = 3;
         c->sh = c->sw = c->dh = c->dw = 1;
@@ -125,6 +159,9 @@ static bool make_case(conv_case *t, int kind)
     c->oh = out_size(c->ih, c->kh, c->sh, c->dh, c->pt, c->pb);
     c->ow = out_size(c->iw, c->kw, c->sw, c->dw, c->pl, c->pr);
     c->post.act = acts[kt_int(0, 11)];
+    if (kind == KIND_DEPTHWISE3 && kt_int(0, 3))
+        c->post.act = kt_int(0, 1) ? MIEN__ACT_RELU : kt_int(0, 1) ? MIEN__ACT_CLIP : MIEN__ACT_NONE;
+    c->pool = c->groups > 1 && c->groups == c->oc && c->oh > 1 && c->ow > 1 && kt_int(0, 1);
     c->post.alpha = c->post.act == MIEN__ACT_CLIP ? -0.25f : 0.2f;
     c->post.beta = 0.5f;
     c->post.residual = kt_int(0, 2) == 0;
@@ -154,10 +191,10 @@ static void describe(const conv_case *t, const mien__kernels *k, const char *ker
     const mien__conv *const c = &t->c;
     fprintf(stderr,
             "%s %s: seed %llu trial %d n %d ic %d %dx%d oc %d %dx%d k %dx%d s %d,%d d %d,%d p %d,%d,%d,%d "
-            "g %d act %d res %d act2 %d pre %d\n",
+            "g %d act %d res %d act2 %d pre %d pool %d\n",
             k->name, kernel, (unsigned long long)kt_seed, trial, c->n, c->ic, c->ih, c->iw, c->oc, c->oh,
             c->ow, c->kh, c->kw, c->sh, c->sw, c->dh, c->dw, c->pt, c->pl, c->pb, c->pr, c->groups,
-            c->post.act, c->post.residual, c->post.act2, c->pre_affine);
+            c->post.act, c->post.residual, c->post.act2, c->pre_affine, c->pool);
 }
 
 /* Winograd's own bound, on every output alike */
@@ -198,16 +235,18 @@ static void check_level(const mien__kernels *k, const conv_case *t, int trial, i
     if (!k->conv_plan(c, 1, &plan))
         return;
     ++*ran;
-    const int ihw = c->ih * c->iw, ohw = c->oh * c->ow;
+    const int ihw = c->ih * c->iw, ohw = result_h(c) * result_w(c), rhw = c->oh * c->ow;
     const size_t in = c->src_plain ? (size_t)c->n * c->ic * ihw : kt_blocked(k, c->n, c->ic, ihw);
     const size_t out = kt_blocked(k, c->n, c->oc, ohw);
-    kt_buf src = kt_alloc(in), dst = kt_alloc(out), dst2 = kt_alloc(out), res = kt_alloc(out);
+    kt_buf src = kt_alloc(in), dst = kt_alloc(out), dst2 = kt_alloc(out);
+    const size_t residual = kt_blocked(k, c->n, c->oc, rhw);
+    kt_buf res = kt_alloc(residual);
     if (c->src_plain)
         memcpy(src.p, t->src, in * sizeof(float));
     else
         kt_block(k, c->n, c->ic, ihw, t->src, src.p);
     if (c->post.residual)
-        kt_block(k, c->n, c->oc, ohw, t->res, res.p);
+        kt_block(k, c->n, c->oc, rhw, t->res, res.p);
     run_once(k, t, &plan, src.p, c->post.residual ? res.p : NULL, dst.p, NULL);
     const double extra = winograd_bound(t, plan.kernel);
     size_t at = 0;
@@ -246,7 +285,7 @@ static void check_level(const mien__kernels *k, const conv_case *t, int trial, i
         const int last = c->n - 1;
         assert_true(k->conv_plan(&one.c, 1, &plan));
         run_once(k, &one, &plan, src.p + last * (in / c->n),
-                 c->post.residual ? res.p + last * (out / c->n) : NULL, dst2.p, NULL);
+                 c->post.residual ? res.p + last * (residual / c->n) : NULL, dst2.p, NULL);
         if (memcmp(dst.p + last * (out / c->n), dst2.p, out / c->n * sizeof(float))) {
             describe(t, k, plan.kernel, trial);
             fail_msg("an image alone gives other bytes than in a batch");
@@ -264,6 +303,8 @@ static void check_kind(int kind, int trials)
         if (!make_case(&t, kind))
             continue;
         reference(&t);
+        if (t.c.pool)
+            pool_reference(&t);
         wanted++;
         for (size_t l = 0; l < MIEN_COUNTOF(kt_levels); l++) {
             const mien__kernels *const k = mien__kernels_for(kt_levels[l]);
@@ -297,6 +338,11 @@ static void conv_depthwise_matches_reference(void **state)
     (void)state;
     check_kind(KIND_DEPTHWISE, 100);
 }
+static void conv_depthwise_3x3_matches_reference(void **state)
+{
+    (void)state;
+    check_kind(KIND_DEPTHWISE3, 100);
+}
 static void conv_3x3_matches_reference(void **state)
 {
     (void)state;
@@ -315,6 +361,7 @@ int main(void)
         cmocka_unit_test(conv_pointwise_matches_reference),
         cmocka_unit_test(conv_first_layer_matches_reference),
         cmocka_unit_test(conv_depthwise_matches_reference),
+        cmocka_unit_test(conv_depthwise_3x3_matches_reference),
         cmocka_unit_test(conv_3x3_matches_reference),
         cmocka_unit_test(conv_3x3_many_channels_matches_reference),
     };

@@ -103,6 +103,47 @@ static void plan_fused_every_level_matches_reference(void **state)
     mien_model_free(plain);
 }
 
+/* A maximum of each 2x2 behind a depthwise convolution becomes part of it, at odd sizes too; one whose source
+ * has another reader does not. */
+static void plan_maximum_behind_depthwise_is_one_step(void **state)
+{
+    (void)state;
+    for (int shared = 0; shared < 2; shared++) {
+        net t;
+        mien__node *n = NULL;
+        net_open(&t);
+        uint32_t x = net_conv(&t, NET_INPUT(&t, 1, 3, -1, -1), 3, 20, 1, 1, 0, 1);
+        x = net_op1(&t, MIEN__OP_Relu, net_conv(&t, x, 20, 20, 3, 1, 1, 20));
+        const uint32_t small = net_op(&t, MIEN__OP_MaxPool, x, MIEN__NO_VALUE, MIEN__NO_VALUE, &n);
+        assert_true(mien__node_set_ints(t.g, n, MIEN__ATTR_KERNEL, DIMS(2, 2), 2));
+        assert_true(mien__node_set_ints(t.g, n, MIEN__ATTR_STRIDE, DIMS(2, 2), 2));
+        net_output(&t, small);
+        if (shared)
+            net_output(&t, x);
+        mien_model *m = net_model(&t, true);
+        const mien_tensor_view shape = net_shape(4, DIMS(2, 3, 17, 23));
+        mien__plan *want = NULL;
+        assert_int_equal(mien__plan_new(m, NULL, 1, &shape, &want, NULL), MIEN_OK);
+        run_plan(want, 5);
+        for (int level = MIEN__CPU_SSE2; level <= MIEN__CPU_NEON; level++) {
+            const mien__kernels *k = mien__kernels_for((mien__cpu_level)level);
+            mien__plan *got = NULL;
+            bool alone = false;
+            if (!k)
+                continue;
+            assert_int_equal(mien__plan_new(m, k, 1, &shape, &got, NULL), MIEN_OK);
+            run_plan(got, 5);
+            for (uint32_t i = 0; i < got->n_steps; i++)
+                alone = alone || !strcmp(got->steps[i].op, "MaxPool");
+            assert_int_equal(alone, shared);
+            assert_true(worst_difference(want, got) < 1e-5);
+            mien__plan_free(got);
+        }
+        mien__plan_free(want);
+        mien_model_free(m);
+    }
+}
+
 typedef struct outputs {
     uint8_t *bytes;
     size_t n;
@@ -234,6 +275,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plan_fused_every_level_matches_reference),
+        cmocka_unit_test(plan_maximum_behind_depthwise_is_one_step),
         cmocka_unit_test(session_threads_and_batch_give_same_bytes),
         cmocka_unit_test(session_second_run_allocates_nothing),
         cmocka_unit_test(session_failed_prepare_keeps_plan),

@@ -5,7 +5,8 @@
  * scratch: zero border, and columns of a stride split into phases, so that pixels of one tap lie side by side
  * again; by bands of rows within each task where all weights stay cached, else whole before the first task.
  * 1x1 is the same with one tap and the picture flattened to pseudo-rows. A plain source (first layer) is a
- * source of ic*kh*kw taps of one lane.
+ * source of ic*kh*kw taps of one lane; at a column stride of 1 or 2 it is read in place, and only pixels
+ * whose taps leave the picture are computed from a patch with zeros around.
  *
  * Weights: [group of UKR_C output blocks][icb][tap][lane][UKR_C*VB], only lanes that carry channels.
  */
@@ -25,12 +26,14 @@ enum {
 
 typedef struct direct_geom {
     bool copy, fold, flat, dual;
+    bool patch; /* plain source in place: patches at the borders */
     bool own;   /* each task copies the rows it needs, to its worker's scratch */
-    int ps;     /* floats between pixels: VB or 1 */
+    int ps;     /* floats between pixels: VB, or 1 or 2 */
     int planes; /* input blocks, or channels of a plain source */
     int phases, wq, hp, row_step,
         row_mul;                 /* of the copy: column phases, columns per phase, rows, source step */
     ptrdiff_t row, plane, image; /* floats, of what the micro-kernel reads */
+    ptrdiff_t patch_row;         /* floats of a patch of UKR_MOST pixels: [ic][kh][patch_row] */
     int rows, row_len;           /* output rows as walked; the last may be short when flat */
     int images;                  /* copied at a time */
     int taps, icbs;              /* as the micro-kernel sees them */
@@ -42,9 +45,10 @@ static direct_geom direct_geometry(const mien__conv *c)
 {
     direct_geom g = { 0 };
     const bool padded = conv_is_padded(c), plain = c->src_plain;
-    g.copy = padded || c->sw > 1 || (c->sh > 1 && c->kh == 1);
+    g.patch = plain && c->sw <= 2;
+    g.copy = !g.patch && (padded || c->sw > 1 || (c->sh > 1 && c->kh == 1));
     g.fold = c->pre_affine && !padded;
-    g.ps = plain ? 1 : VB;
+    g.ps = !plain ? VB : g.patch ? c->sw : 1;
     g.planes = plain ? c->ic : div_up(c->ic, VB);
     if (g.copy) {
         g.row_step = c->kh == 1 ? c->sh : 1;
@@ -56,8 +60,8 @@ static direct_geom direct_geometry(const mien__conv *c)
         g.row_mul = c->sh;
         g.hp = c->ih, g.phases = 1, g.wq = c->iw;
     }
-    g.row = (ptrdiff_t)g.phases * g.wq * g.ps;
-    g.flat = c->kh == 1 && c->kw == 1 && (g.copy || c->iw == c->ow);
+    g.row = (ptrdiff_t)g.phases * g.wq * (plain ? 1 : VB);
+    g.flat = c->kh == 1 && c->kw == 1 && !g.patch && (g.copy || c->iw == c->ow);
     g.rows = c->oh, g.row_len = c->ow;
     if (g.flat) {
         g.row_len = min_i(4 * UKR_R, c->oh * c->ow);
@@ -78,10 +82,16 @@ static direct_geom direct_geometry(const mien__conv *c)
     if (g.own)
         g.hp = (g.chunk - 1) * g.row_mul + (c->kh - 1) * c->dh + 1;
     g.plane = g.hp * g.row;
+    g.patch_row = (ptrdiff_t)(UKR_MOST - 1) * c->sw + (c->kw - 1) * c->dw + 1;
     g.image = g.planes * g.plane;
     const double image_bytes = (double)g.image * sizeof(float);
     g.images = g.copy && !g.own ? max_i(1, min_i(c->n, (int)(DIRECT_SCRATCH / image_bytes))) : c->n;
     return g;
+}
+
+static ptrdiff_t direct_patch_floats(const mien__conv *c, const direct_geom *g)
+{
+    return c->ic * c->kh * g->patch_row;
 }
 
 static bool direct_plan(const mien__conv *c, mien__conv_plan *p)
@@ -94,7 +104,9 @@ static bool direct_plan(const mien__conv *c, mien__conv_plan *p)
     p->kernel = c->src_plain ? VF_KERNEL("first") : g.flat ? VF_KERNEL("pointwise") : VF_KERNEL("direct");
     p->packed_bytes =
         (conv_head_floats(c) + (size_t)c->ic * c->kh * c->kw * g.groups * UKR_C * VB) * sizeof(float);
-    p->scratch_bytes = g.copy ? (g.own ? p->threads : (size_t)g.images) * (size_t)g.image * sizeof(float) : 0;
+    p->scratch_bytes = g.copy    ? (g.own ? p->threads : (size_t)g.images) * (size_t)g.image * sizeof(float)
+                       : g.patch ? p->threads * (size_t)direct_patch_floats(c, &g) * sizeof(float)
+                                 : 0;
     return true;
 }
 
@@ -132,7 +144,7 @@ typedef struct direct_run_ctx {
     const float *res;
     float *dst;
     int images;
-    ptrdiff_t tap[DIRECT_MAX_TAPS];
+    ptrdiff_t tap[DIRECT_MAX_TAPS], patch_tap[DIRECT_MAX_TAPS];
 } direct_run_ctx;
 
 /* one row of one phase: zeros where outside, affine where inside */
@@ -194,8 +206,52 @@ static void direct_copy_task(void *ctx, size_t task, unsigned worker)
                      x->scratch + image * g->image + plane * g->plane + first * g->row);
 }
 
+/* What n pixels from (row, col) on read of a plain source, zeros where it ends. */
+static void direct_cut_patch(const direct_run_ctx *x, const float *from, int row, int col, int n,
+                             float *patch)
+{
+    const mien__conv *const c = x->c;
+    const int left = col * c->sw - c->pl, width = (n - 1) * c->sw + (c->kw - 1) * c->dw + 1;
+    const int first = min_i(width, max_i(0, -left)), end = max_i(first, min_i(width, c->iw - left));
+    for (int i = 0; i < c->ic; i++)
+        for (int ky = 0; ky < c->kh; ky++, patch += x->g.patch_row) {
+            const int y = row * c->sh - c->pt + ky * c->dh;
+            memset(patch, 0, (size_t)width * sizeof *patch);
+            if (y >= 0 && y < c->ih)
+                memcpy(patch + first, from + i * x->g.plane + (ptrdiff_t)y * c->iw + left + first,
+                       (size_t)(end - first) * sizeof *patch);
+        }
+}
+
+/* one row of a plain source that is read in place; u: at its first pixel, but for the source */
+static void direct_row_plain(const direct_run_ctx *x, const float *from, int row, int vecs, ukr_args *u,
+                             float *patch)
+{
+    const mien__conv *const c = x->c;
+    const ukr_fn *const table = c->sw == 1 ? &ukr_table_plain[0][vecs - 1] : &ukr_table_other[0][vecs - 1];
+    const int top = row * c->sh - c->pt, blocks = ukr_blocks(c->ow, vecs);
+    const bool inside = top >= 0 && top + (c->kh - 1) * c->dh < c->ih;
+    for (int b = 0, col = 0; b < blocks; b++) {
+        const int n = ukr_cut(c->ow, blocks, b), left = col * c->sw - c->pl;
+        if (inside && left >= 0 && left + (n - 1) * c->sw + (c->kw - 1) * c->dw < c->iw) {
+            u->tap = x->tap;
+            u->src = from + (ptrdiff_t)top * c->iw + left;
+        } else {
+            direct_cut_patch(x, from, row, col, n, patch);
+            u->tap = x->patch_tap;
+            u->src = patch;
+        }
+        table[n * UKR_C](u);
+        u->dst += n * VB;
+        if (u->res)
+            u->res += n * VB;
+        col += n;
+    }
+}
+
 /* one output row (or pair of rows) of one group of output blocks */
-static void direct_row(const direct_run_ctx *x, const float *from, int image, int row, int group)
+static void direct_row(const direct_run_ctx *x, const float *from, int image, int row, int group,
+                       float *patch)
 {
     const mien__conv *const c = x->c;
     const direct_geom *const g = &x->g;
@@ -215,6 +271,12 @@ static void direct_row(const direct_run_ctx *x, const float *from, int image, in
     const int oc0 = group * UKR_C * VB;
     u.w = x->head.w + (size_t)group * k * UKR_C * VB;
     u.bias = x->head.bias + oc0, u.slope = x->head.slope + oc0, u.slope2 = x->head.slope2 + oc0;
+    if (g->patch) {
+        u.dst = x->dst + at;
+        u.res = x->res ? x->res + at : NULL;
+        direct_row_plain(x, from, row, vecs, &u, patch);
+        return;
+    }
     u.src = from + (g->flat ? (ptrdiff_t)row * g->row_len * g->ps : (ptrdiff_t)row * g->row_mul * g->row);
     u.dst = x->dst + at;
     u.res = x->res ? x->res + at : NULL;
@@ -223,7 +285,7 @@ static void direct_row(const direct_run_ctx *x, const float *from, int image, in
         return;
     }
     const int len = g->flat ? min_i(g->row_len, (int)hw - row * g->row_len) : g->row_len,
-              blocks = ukr_blocks(len);
+              blocks = ukr_blocks(len, vecs);
     for (int b = 0; b < blocks; b++) {
         const int n = ukr_cut(len, blocks, b);
         (g->ps == 1 ? ukr_table_plain : ukr_table)[n][vecs - 1](&u);
@@ -244,6 +306,7 @@ static void direct_task(void *ctx, size_t task, unsigned worker)
     const int image = (int)(task % per_group) / g->chunks, chunk = (int)(task % per_group) % g->chunks;
     const int row0 = chunk * g->chunk, end = min_i(g->rows, row0 + g->chunk);
     const float *from = x->from + image * x->from_image;
+    float *const patch = g->patch ? x->scratch + (ptrdiff_t)worker * direct_patch_floats(x->c, g) : NULL;
     if (g->own) {
         float *const band = x->scratch + worker * (size_t)g->image;
         const int top = row0 * g->row_mul,
@@ -254,7 +317,7 @@ static void direct_task(void *ctx, size_t task, unsigned worker)
     }
     for (int row = row0; row < end; row += g->dual ? 2 : 1)
         for (int group = first; group < groups; group++)
-            direct_row(x, from, image, row, group);
+            direct_row(x, from, image, row, group, patch);
 }
 
 static void direct_taps(direct_run_ctx *x)
@@ -267,7 +330,9 @@ static void direct_taps(direct_run_ctx *x)
             for (int kx = 0; kx < c->kw; kx++) {
                 const int col = kx * c->dw;
                 const ptrdiff_t q = g->phases > 1 ? (ptrdiff_t)(col % c->sw) * g->wq + col / c->sw : col;
-                x->tap[n++] = i * g->plane + (ptrdiff_t)ky * c->dh * g->row + q * g->ps;
+                const ptrdiff_t step = c->src_plain ? 1 : VB;
+                x->patch_tap[n] = (i * c->kh + ky) * g->patch_row + col;
+                x->tap[n++] = i * g->plane + (ptrdiff_t)ky * c->dh * g->row + q * step;
             }
 }
 
@@ -282,7 +347,7 @@ static void direct_run(const mien__conv_plan *p, const void *packed, const float
                          .scratch = scratch };
     direct_taps(&x);
     const direct_geom *const g = &x.g;
-    const ptrdiff_t in = (ptrdiff_t)g->planes * c->ih * c->iw * g->ps;
+    const ptrdiff_t in = (ptrdiff_t)g->planes * c->ih * c->iw * (c->src_plain ? 1 : VB);
     const ptrdiff_t out = (ptrdiff_t)div_up(c->oc, VB) * c->oh * c->ow * VB;
     for (int n = 0; n < c->n; n += g->images) {
         x.images = min_i(g->images, c->n - n);

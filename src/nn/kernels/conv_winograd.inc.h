@@ -242,7 +242,7 @@ VF_INLINE void wino_multiply(const wino_ctx *x, const int M, int group, int firs
 {
     static const ptrdiff_t no_tap[1] = { 0 };
     const wino_geom *const g = &x->g;
-    const int vecs = min_i(UKR_C, g->ocbs - group * UKR_C), blocks = ukr_blocks(count),
+    const int vecs = min_i(UKR_C, g->ocbs - group * UKR_C), blocks = ukr_blocks(count, vecs),
               tt = (M + 2) * (M + 2);
     const size_t ic = (size_t)x->c->ic;
     ukr_args u = { .icb_stride = (ptrdiff_t)g->chunk * VB,

@@ -43,6 +43,7 @@ typedef struct mien__conv {
     bool src_plain; /* first layer: source in NCHW (ic <= 4) instead of blocked */
     mien__post post;
     bool pre_affine; /* x -> scale[c] x + shift[c] on real pixels before padding (BN in front) */
+    bool pool;       /* last, the largest of each 2x2: the result has oh/2 x ow/2 pixels */
 } mien__conv;
 
 typedef struct mien__conv_weights { /* plain, as in the graph; NULL where absent */

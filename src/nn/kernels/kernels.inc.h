@@ -12,7 +12,9 @@ static bool conv_plan(const mien__conv *c, unsigned threads, mien__conv_plan *re
     mien__conv_plan p = { .c = *c, .threads = threads ? threads : 1 };
     if (c->n <= 0 || c->oh <= 0 || c->ow <= 0 || c->ic <= 0 || c->oc <= 0 || c->pt < 0 || c->pl < 0)
         return false;
-    if (!depthwise_plan(c, &p) && !winograd_plan(c, &p) && !direct_plan(c, &p))
+    if (c->pool && (c->oh < 2 || c->ow < 2))
+        return false;
+    if (!depthwise_plan(c, &p) && (c->pool || (!winograd_plan(c, &p) && !direct_plan(c, &p))))
         return false;
     *ret = p;
     return true;

@@ -17,6 +17,7 @@ typedef struct post_ctx {
     float slope;    /* of the uniform kinds; 1 where there is none */
     bool transcend; /* act is none of the clamp-and-slope kinds */
     bool residual;
+    bool clamp; /* no slopes, nothing after the residual: clamp and at most one addition */
     mien__act act, act2;
     float alpha, beta;
 } post_ctx;
@@ -34,8 +35,18 @@ static bool post_supported(const mien__post *p)
 
 static post_ctx post_make(const mien__post *p)
 {
-    post_ctx c = { -INFINITY,   INFINITY, -INFINITY, 1.0f,     !post_is_simple(p->act),
-                   p->residual, p->act,   p->act2,   p->alpha, p->beta };
+    post_ctx c = { .lo = -INFINITY,
+                   .hi = INFINITY,
+                   .lo2 = -INFINITY,
+                   .slope = 1.0f,
+                   .transcend = !post_is_simple(p->act),
+                   .residual = p->residual,
+                   .act = p->act,
+                   .act2 = p->act2,
+                   .alpha = p->alpha,
+                   .beta = p->beta };
+    c.clamp =
+        !c.transcend && p->act != MIEN__ACT_LEAKY && p->act != MIEN__ACT_PRELU && p->act2 == MIEN__ACT_NONE;
     if (p->act == MIEN__ACT_RELU)
         c.lo = 0.0f;
     else if (p->act == MIEN__ACT_LEAKY)
@@ -47,9 +58,14 @@ static post_ctx post_make(const mien__post *p)
     return c;
 }
 
+VF_INLINE vf post_clamp(const post_ctx *c, vf x)
+{
+    return vf_min(vf_set1(c->hi), vf_max(vf_set1(c->lo), x));
+}
+
 VF_INLINE vf post_simple(const post_ctx *c, vf x, vf slope)
 {
-    return vf_neg_mul(vf_min(vf_set1(c->hi), vf_max(vf_set1(c->lo), x)), slope);
+    return vf_neg_mul(post_clamp(c, x), slope);
 }
 
 static vf post_transcend(mien__act act, float alpha, float beta, vf x)

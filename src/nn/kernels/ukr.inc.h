@@ -6,15 +6,18 @@
  * r][lane])
  *
  * The order of the sum does not depend on R or C, so how pixels are grouped never shows in the result. Pixels
- * lie one block apart (one float apart in a plain source): callers arrange for that by copying strided or
- * padded inputs. A dual kernel takes its second half of pixels `seg` floats further on (two short rows of a
- * small picture). After Georganas et al. 2018, "Anatomy of high-performance deep learning convolutions on
- * SIMD architectures".
+ * lie one block apart (one float apart in a plain source, or two: "other"): callers arrange for that by
+ * copying strided or padded inputs. A dual kernel takes its second half of pixels `seg` floats further on
+ * (two short rows of a small picture). After Georganas et al. 2018, "Anatomy of high-performance deep
+ * learning convolutions on SIMD architectures".
  */
 #ifndef MIEN_SRC_NN_KERNELS_UKR_INC_H
 #define MIEN_SRC_NN_KERNELS_UKR_INC_H
 
 #include "nn/kernels/post.inc.h"
+
+/* pixels of a block of one vector, which leaves registers free */
+#define UKR_MOST (2 * UKR_R)
 
 typedef struct ukr_args {
     const float *src;
@@ -32,7 +35,7 @@ typedef struct ukr_args {
 
 typedef void (*ukr_fn)(const ukr_args *u);
 
-/* activation that is not a clamp-and-slope, with its residual: over the block just written */
+/* everything else: over the block just written */
 static void ukr_post(const ukr_args *u, int rows, int vecs, int first)
 {
     for (int c = 0; c < vecs; c++) {
@@ -55,8 +58,9 @@ enum { UKR_AHEAD = 2048 };
     do {                                                                                    \
         vf wv[UKR_C];                                                                       \
         VF_UNROLL for (int c = 0; c < C; c++) wv[c] = vf_load(w + ((l)*C + c) * VB);        \
-        vf_prefetch(w + (l)*C * VB + UKR_AHEAD);                                            \
-        if (C * VB > 16)                                                                    \
+        if (PS >= VB)                                                                       \
+            vf_prefetch(w + (l)*C * VB + UKR_AHEAD);                                        \
+        if (PS >= VB && C * VB > 16)                                                        \
             vf_prefetch(w + (l)*C * VB + UKR_AHEAD + 16);                                   \
         VF_UNROLL for (int r = 0; r < R; r++)                                               \
         {                                                                                   \
@@ -65,9 +69,22 @@ enum { UKR_AHEAD = 2048 };
         }                                                                                   \
     } while (0)
 
+/* `value` of acc[r][c] to its place, `at`; slope is the channels' */
+#define UKR_STORE(value)                                                                          \
+    VF_UNROLL for (int c = 0; c < C; c++)                                                         \
+    {                                                                                             \
+        const vf slope = vf_load(u->slope + c * VB);                                              \
+        (void)slope;                                                                              \
+        VF_UNROLL for (int r = 0; r < R; r++)                                                     \
+        {                                                                                         \
+            const ptrdiff_t at = c * dst_ocb + (r < FIRST ? r * VB : dst_seg + (r - FIRST) * VB); \
+            vf_store(dst + at, value);                                                            \
+        }                                                                                         \
+    }
+
 VF_INLINE void ukr_body(const ukr_args *u, const int R, const int C, const int FIRST, const int PS)
 {
-    vf acc[UKR_R][UKR_C];
+    vf acc[UKR_MOST][UKR_C];
     const float *w = u->w;
     VF_UNROLL for (int c = 0; c < C; c++)
     {
@@ -75,16 +92,18 @@ VF_INLINE void ukr_body(const ukr_args *u, const int R, const int C, const int F
         VF_UNROLL for (int r = 0; r < R; r++) acc[r][c] = b;
     }
     for (int ib = 0; ib < u->icbs; ib++) {
-        const int lanes = PS == 1 ? 1 : ib + 1 < u->icbs ? VB : u->lanes_last;
+        const int lanes = PS < VB ? 1 : ib + 1 < u->icbs ? VB : u->lanes_last;
         for (int t = 0; t < u->taps; t++) {
             const float *p = u->src + ib * u->icb_stride + u->tap[t], *p2 = p + u->seg;
-            if (PS == 1) {
+            if (PS < VB) {
                 UKR_STEP(0);
                 w += C * VB;
                 continue;
             }
+            const float *next = p + R * VB; /* the pixels of the block to come, a line at a time */
             int l = 0;
-            for (; l + 4 <= lanes; l += 4, p += 4, p2 += 4, w += 4 * C * VB) {
+            for (; l + 4 <= lanes; l += 4, p += 4, p2 += 4, w += 4 * C * VB, next += 4 * VB) {
+                VF_UNROLL for (int i = 0; i < 4 * VB; i += 16) vf_prefetch_near(next + i);
                 UKR_STEP(0);
                 UKR_STEP(1);
                 UKR_STEP(2);
@@ -94,40 +113,25 @@ VF_INLINE void ukr_body(const ukr_args *u, const int R, const int C, const int F
                 UKR_STEP(0);
         }
     }
+    const post_ctx *const post = u->post;
+    float *const dst = u->dst;
+    const ptrdiff_t dst_ocb = u->dst_ocb, dst_seg = u->dst_seg;
     if (u->raw) {
-        VF_UNROLL for (int c = 0; c < C; c++)
-        {
-            VF_UNROLL for (int r = 0; r < R; r++) vf_store(
-                u->dst + c * u->dst_ocb + (r < FIRST ? r * VB : u->dst_seg + (r - FIRST) * VB), acc[r][c]);
-        }
-        return;
-    }
-    const bool later = u->post->transcend;
-    const vf one = vf_set1(1.0f), lo = vf_set1(later ? -INFINITY : u->post->lo),
-             hi = vf_set1(later ? INFINITY : u->post->hi);
-    if (u->post->residual && !later) {
-        const vf lo2 = vf_set1(u->post->lo2);
-        VF_UNROLL for (int c = 0; c < C; c++)
-        {
-            const vf slope = vf_load(u->slope + c * VB), slope2 = vf_load(u->slope2 + c * VB);
-            VF_UNROLL for (int r = 0; r < R; r++)
-            {
-                const ptrdiff_t at = c * u->dst_ocb + (r < FIRST ? r * VB : u->dst_seg + (r - FIRST) * VB);
-                const vf y = vf_neg_mul(vf_min(hi, vf_max(lo, acc[r][c])), slope);
-                vf_store(u->dst + at, vf_neg_mul(vf_max(lo2, vf_add(y, vf_load(u->res + at))), slope2));
-            }
-        }
-        return;
-    }
-    VF_UNROLL for (int c = 0; c < C; c++)
-    {
-        const vf slope = later ? one : vf_load(u->slope + c * VB);
-        VF_UNROLL for (int r = 0; r < R; r++)
-            vf_store(u->dst + c * u->dst_ocb + (r < FIRST ? r * VB : u->dst_seg + (r - FIRST) * VB),
-                     vf_neg_mul(vf_min(hi, vf_max(lo, acc[r][c])), slope));
-    }
-    if (later)
+        UKR_STORE(acc[r][c]);
+    } else if (post->clamp && post->residual) {
+        const float *const res = u->res;
+        const vf lo = vf_set1(post->lo), hi = vf_set1(post->hi);
+        UKR_STORE(vf_add(vf_min(hi, vf_max(lo, acc[r][c])), vf_load(res + at)));
+    } else if (post->clamp) {
+        const vf lo = vf_set1(post->lo), hi = vf_set1(post->hi);
+        UKR_STORE(vf_min(hi, vf_max(lo, acc[r][c])));
+    } else if (!post->residual && !post->transcend) {
+        const vf lo = vf_set1(post->lo), hi = vf_set1(post->hi);
+        UKR_STORE(vf_neg_mul(vf_min(hi, vf_max(lo, acc[r][c])), slope));
+    } else {
+        UKR_STORE(acc[r][c]);
         ukr_post(u, R, C, FIRST);
+    }
 }
 
 #define UKR_ROWS_3(X) X(1) X(2) X(3)
@@ -136,31 +140,43 @@ VF_INLINE void ukr_body(const ukr_args *u, const int R, const int C, const int F
 #define UKR_ROWS_14(X) UKR_ROWS_7(X) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
 #if UKR_R == 14
 #define UKR_ROWS UKR_ROWS_14
+#define UKR_WIDE(X) X(15) X(16) X(17) X(18) X(19) X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28)
 #define UKR_HALF UKR_ROWS_7
 #elif UKR_R == 6
 #define UKR_ROWS UKR_ROWS_6
+#define UKR_WIDE(X) X(7) X(8) X(9) X(10) X(11) X(12)
 #define UKR_HALF UKR_ROWS_3
 #elif UKR_R == 3
 #define UKR_ROWS UKR_ROWS_3
+#define UKR_WIDE(X) X(4) X(5) X(6)
 #define UKR_HALF(X) X(1)
 #endif
 
-#define UKR_DEF(r)                                   \
+#define UKR_DEF_ONE(r)                               \
     static void ukr_##r##x1(const ukr_args *u)       \
     {                                                \
         ukr_body(u, r, 1, r, VB);                    \
-    }                                                \
-    static void ukr_##r##x2(const ukr_args *u)       \
-    {                                                \
-        ukr_body(u, r, 2, r, VB);                    \
     }                                                \
     static void ukr_plain_##r##x1(const ukr_args *u) \
     {                                                \
         ukr_body(u, r, 1, r, 1);                     \
     }                                                \
+    static void ukr_other_##r##x1(const ukr_args *u) \
+    {                                                \
+        ukr_body(u, r, 1, r, 2);                     \
+    }
+#define UKR_DEF_TWO(r)                               \
+    static void ukr_##r##x2(const ukr_args *u)       \
+    {                                                \
+        ukr_body(u, r, 2, r, VB);                    \
+    }                                                \
     static void ukr_plain_##r##x2(const ukr_args *u) \
     {                                                \
         ukr_body(u, r, 2, r, 1);                     \
+    }                                                \
+    static void ukr_other_##r##x2(const ukr_args *u) \
+    {                                                \
+        ukr_body(u, r, 2, r, 2);                     \
     }
 #define UKR_DEF_DUAL(r)                             \
     static void ukr_dual_##r##x1(const ukr_args *u) \
@@ -171,14 +187,24 @@ VF_INLINE void ukr_body(const ukr_args *u, const int R, const int C, const int F
     {                                               \
         ukr_body(u, 2 * r, 2, r, VB);               \
     }
-UKR_ROWS(UKR_DEF)
+UKR_ROWS(UKR_DEF_ONE)
+UKR_ROWS(UKR_DEF_TWO)
+UKR_WIDE(UKR_DEF_ONE)
 UKR_HALF(UKR_DEF_DUAL)
 
+/* tables by pixels and vectors; more than UKR_R pixels only for one vector */
 #define UKR_AT(r) [r] = { ukr_##r##x1, ukr_##r##x2 },
 #define UKR_AT_PLAIN(r) [r] = { ukr_plain_##r##x1, ukr_plain_##r##x2 },
+#define UKR_AT_OTHER(r) [r] = { ukr_other_##r##x1, ukr_other_##r##x2 },
 #define UKR_AT_DUAL(r) [r] = { ukr_dual_##r##x1, ukr_dual_##r##x2 },
-static const ukr_fn ukr_table[UKR_R + 1][UKR_C] = { UKR_ROWS(UKR_AT) };
-static const ukr_fn ukr_table_plain[UKR_R + 1][UKR_C] = { UKR_ROWS(UKR_AT_PLAIN) };
+#define UKR_AT_WIDE(r) [r] = { ukr_##r##x1, NULL },
+#define UKR_AT_WIDE_PLAIN(r) [r] = { ukr_plain_##r##x1, NULL },
+#define UKR_AT_WIDE_OTHER(r) [r] = { ukr_other_##r##x1, NULL },
+static const ukr_fn ukr_table[UKR_MOST + 1][UKR_C] = { UKR_ROWS(UKR_AT) UKR_WIDE(UKR_AT_WIDE) };
+static const ukr_fn ukr_table_plain[UKR_MOST + 1][UKR_C] = { UKR_ROWS(UKR_AT_PLAIN)
+                                                                 UKR_WIDE(UKR_AT_WIDE_PLAIN) };
+static const ukr_fn ukr_table_other[UKR_MOST + 1][UKR_C] = { UKR_ROWS(UKR_AT_OTHER)
+                                                                 UKR_WIDE(UKR_AT_WIDE_OTHER) };
 static const ukr_fn ukr_table_dual[UKR_R / 2 + 1][UKR_C] = { UKR_HALF(UKR_AT_DUAL) };
 
 /* The i-th of the blocks that cut `len` pixels into as few and as equal pieces as possible. */
@@ -186,9 +212,10 @@ static int ukr_cut(int len, int blocks, int i)
 {
     return len / blocks + (i < len % blocks);
 }
-static int ukr_blocks(int len)
+static int ukr_blocks(int len, int vecs)
 {
-    return (len + UKR_R - 1) / UKR_R;
+    const int most = vecs == 1 ? UKR_MOST : UKR_R;
+    return (len + most - 1) / most;
 }
 
 #endif

@@ -19,8 +19,14 @@
 #define VF_INLINE static inline __attribute__((always_inline, unused))
 #define VF_UNROLL _Pragma("GCC unroll 32")
 
+/* Ties a loaded vector to its register: left alone, the compiler folds the load into every use (measured: a
+ * third off depthwise layers). Nothing where a vector is more than one register. */
+#define VF_HOLD(v) (void)(v)
+
 #if defined(MIEN__VEC_AVX512)
 #include <immintrin.h>
+#undef VF_HOLD
+#define VF_HOLD(v) __asm__("" : "+v"(v))
 #define VB 16
 #define UKR_R 14
 #define UKR_C 2
@@ -105,6 +111,8 @@ VF_INLINE vf vf_pow2(vf n) /* 2^n for whole n in [-126, 127] */
 
 #elif defined(MIEN__VEC_AVX2)
 #include <immintrin.h>
+#undef VF_HOLD
+#define VF_HOLD(v) __asm__("" : "+x"(v))
 #define VB 8
 #define UKR_R 6
 #define UKR_C 2
@@ -397,9 +405,13 @@ VF_INLINE void vf_store_part(float *p, vf a, size_t n)
     vf_store(t, a);
     memcpy(p, t, n * sizeof *p);
 }
-VF_INLINE void vf_prefetch(const float *p)
+VF_INLINE void vf_prefetch(const float *p) /* into the second cache */
 {
     __builtin_prefetch(p, 0, 2);
+}
+VF_INLINE void vf_prefetch_near(const float *p) /* into the first */
+{
+    __builtin_prefetch(p, 0, 3);
 }
 
 #endif
