@@ -21,7 +21,7 @@ enum {
 static const double index_every_ms = 20000;
 static const size_t max_index_bytes = (size_t)1 << 31;
 
-typedef enum state { TODO, KNOWN, UNREADABLE, FATAL } state;
+typedef enum state { UNSEEN, KNOWN, UNREADABLE, FATAL } state;
 
 typedef struct reader {
     const mien__data_opts *o;
