@@ -215,6 +215,16 @@ static mien_status read_rows(mien__scene_set *set, table *t, char *text, mien_er
     return st ? st : finish_picture(set, t, err);
 }
 
+mien_status mien__scene_set_read_text(mien__scene_set *set, char *text, const char *name, float min_score,
+                                      size_t *ret_left_out, mien_error *err)
+{
+    table t = { .name = name, .min_score = min_score };
+    const mien_status st = read_rows(set, &t, text, err);
+    if (!st && ret_left_out)
+        *ret_left_out = t.left_out;
+    return st;
+}
+
 mien_status mien__scene_set_read_csv(mien__scene_set *set, const char *path, float min_score,
                                      size_t *ret_left_out, mien_error *err)
 {
@@ -222,11 +232,9 @@ mien_status mien__scene_set_read_csv(mien__scene_set *set, const char *path, flo
     mien_status st = mien__file_read(&file, path, max_text_bytes, err);
     if (st)
         return st;
-    table t = { .name = path, .min_score = min_score };
     char *const text = mien_strndup((const char *)(file.data ? file.data : (const uint8_t *)""), file.size);
-    st = text ? read_rows(set, &t, text, err) : mien__nomem(err, file.size);
-    if (!st && ret_left_out)
-        *ret_left_out = t.left_out;
+    st = text ? mien__scene_set_read_text(set, text, path, min_score, ret_left_out, err)
+              : mien__nomem(err, file.size);
     mien_free(text);
     mien__file_map_close(&file);
     return st;
