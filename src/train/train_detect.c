@@ -33,6 +33,7 @@ struct mien__detect_task {
     const mien_model_info *info;
     mien__task task;
     mien__scene_set *set, *val_set;
+    size_t left_out; /* rows of the table with too low a score */
     mien__pool *pool;
     scene_worker *workers;
     unsigned n_workers;
@@ -190,11 +191,11 @@ static mien_status add_backgrounds(const char *path, mien__scene_set *set, mien_
     return st;
 }
 
-static mien_status open_set(const char *csv, const char *backgrounds, mien__scene_set **ret, mien_error *err)
+static mien_status open_set(const char *csv, const char *backgrounds, mien__scene_set **ret, size_t *ret_left_out, mien_error *err)
 {
     mien_status st = mien__scene_set_new(ret, err);
     if (!st)
-        st = mien__scene_set_read_csv(*ret, csv, err);
+        st = mien__scene_set_read_csv(*ret, csv, 0.8f, ret_left_out, err);
     if (!st && backgrounds)
         st = add_backgrounds(backgrounds, *ret, err);
     return st;
@@ -293,6 +294,7 @@ static mien_status open_teacher(mien__detect_task *t, mien_error *err)
 mien_status mien__detect_task_new(const mien_train_opts *o, const mien_model_info *info,
                                   mien__detect_task **ret, mien_error *err)
 {
+    size_t ignored = 0;
     mien__detect_task *t = mien_alloc_zero(sizeof *t);
     mien_status st = t ? MIEN_OK : mien__nomem(err, sizeof *t);
     if (st)
@@ -300,8 +302,8 @@ mien_status mien__detect_task_new(const mien_train_opts *o, const mien_model_inf
     t->o = o;
     t->info = info;
     t->loss = (mien__det_loss_opts)MIEN__DET_LOSS_OPTS_INIT;
-    if ((st = open_teacher(t, err)) || (st = open_set(o->data, o->backgrounds, &t->set, err)) ||
-        (o->val_data && (st = open_set(o->val_data, o->backgrounds, &t->val_set, err))) ||
+    if ((st = open_teacher(t, err)) || (st = open_set(o->data, o->backgrounds, &t->set, &t->left_out, err)) ||
+        (o->val_data && (st = open_set(o->val_data, o->backgrounds, &t->val_set, &ignored, err))) ||
         (st = mien__pool_new(&t->pool, o->threads, err)) || (st = open_memory(t, err)) ||
         (st = open_validation(t, err)) || (st = open_hints(t, err)))
         goto done;
