@@ -16,7 +16,8 @@ typedef struct train_opts {
         *backgrounds;
     int aligned, loss, epochs, batch, accumulate, optimizer, patience, validate, seed, resume, force,
         pictures, max_images, max_steps;
-    double lr, lr_floor, warmup, weight_decay, momentum, clip, ema, scale, margin, val_fraction, w_embed, w_relation, w_hint, blockwise;
+    double lr, lr_floor, warmup, weight_decay, momentum, clip, ema, scale, margin, val_fraction, w_embed,
+        w_relation, w_hint, blockwise;
 } train_opts;
 
 #define TEXT(field, name_, value_, brief_) \
@@ -40,7 +41,8 @@ static const cli_option new_options[] = {
       .more = "Each pair names a value of the new network and one of the teacher of the same shape." },
     { REAL(blockwise, "blockwise", "0", 0, 100000, "first epochs in which parts between hints learn apart"),
       .rare = 1,
-      .more = "Each stretch of the network between two hints then gets the teacher's value as its input and sends no gradient "
+      .more = "Each stretch of the network between two hints then gets the teacher's value as its input and "
+              "sends no gradient "
               "further back, which is much faster than learning from end to end." },
     { TEXT(backgrounds, "backgrounds", "DIR", "detectors: pictures without faces"), .hint = CLI_DIRS },
     { .name = "loss",

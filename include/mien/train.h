@@ -53,8 +53,8 @@ typedef struct mien_train_opts {
     const char *const
         *hints; /**< "STUDENT_VALUE=TEACHER_VALUE": inner values to follow in the first teacher */
     size_t n_hints;
-    double blockwise_epochs;      /**< first epochs in which each stretch of the network between two hints learns by itself,
-                                       from the teacher's values: much faster than from end to end */
+    double blockwise_epochs; /**< first epochs in which each stretch of the network between two hints learns
+                                by itself, from the teacher's values: much faster than from end to end */
     double w_embed, w_relation, w_hint,
         w_keep;              /**< weights of the loss's parts; w_keep: stay near `model`'s embeddings */
     const char *augment;     /**< specification, see `mien train --help`; NULL: default */

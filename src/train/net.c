@@ -361,7 +361,8 @@ static mien_status open_values(mien__net *n, mien_error *err)
     for (uint32_t i = 0; i < n->g->n_values; i++) {
         mien__tvalue *v = &n->v[i];
         const mien__value *from = &n->g->values[i];
-        v->slot[0] = v->slot[1] = v->tap_slot = v->param = v->buffer = v->only_user = v->producer = MIEN__T_NONE;
+        v->slot[0] = v->slot[1] = v->tap_slot = v->param = v->buffer = v->only_user = v->producer =
+            MIEN__T_NONE;
         if (!from->data)
             continue;
         v->t = (mien__tensor){ .dtype = from->dtype, .rank = from->rank };
@@ -454,7 +455,8 @@ static mien_status make_forced(mien__net *n, uint32_t value, mien_error *err)
     uint32_t out = 0;
     mien__tstep *s = NULL;
     mien_status st = mien__tnet_need(n, value, MIEN__T_PLAIN, &v->tap_slot, err);
-    if (st || (st = mien__tnet_slot(n, value, layout, &out, err)) || (st = mien__tnet_step(n, NULL, 1, 1, &s, err)))
+    if (st || (st = mien__tnet_slot(n, value, layout, &out, err)) ||
+        (st = mien__tnet_step(n, NULL, 1, 1, &s, err)))
         return st;
     v->slot[MIEN__T_LAYOUTS - 1 - layout] = MIEN__T_NONE;
     s->in[0] = own;

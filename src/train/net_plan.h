@@ -64,7 +64,7 @@ struct mien__tstep {
             int n, m, k;
         } fc;
         size_t tap; /* of a forced value: which one beside the outputs */
-        struct { /* reference */
+        struct {    /* reference */
             const mien__tensor **in;
             mien__tensor *in_t, *out_t, *d_out_t, *d_in_t;
             const mien__tensor **d_out;

@@ -191,7 +191,8 @@ static mien_status add_backgrounds(const char *path, mien__scene_set *set, mien_
     return st;
 }
 
-static mien_status open_set(const char *csv, const char *backgrounds, mien__scene_set **ret, size_t *ret_left_out, mien_error *err)
+static mien_status open_set(const char *csv, const char *backgrounds, mien__scene_set **ret,
+                            size_t *ret_left_out, mien_error *err)
 {
     mien_status st = mien__scene_set_new(ret, err);
     if (!st)
