@@ -198,8 +198,11 @@ static mien_status train_detector(const mien_train_opts *o, const mien__graph *g
         return st;
     no.width = no.height = mien__detect_task_side(task);
     no.taps = mien__detect_task_taps(task, &no.n_taps);
+    no.forced = o->blockwise_epochs > 0 && o->n_hints > 0;
     if ((st = mien__net_new(g, &no, &net, err)))
         goto done;
+    if (no.forced)
+        mien__detect_task_attach(task, net);
     fingerprint(o, print);
     const mien__loop_opts lo = loop_opts(o, mien__detect_task_of(task), print);
     if ((st = mien__train_loop(net, mien__detect_task_of(task), &lo, ret_model, &result, err)))

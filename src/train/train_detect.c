@@ -47,6 +47,8 @@ struct mien__detect_task {
     void *scratch;
     mien__hints *hints;
     const char **taps;
+    const float **forced; /* the hints' values, one per tap */
+    mien__net *net;
     size_t n_taps;
     uint64_t step; /* being filled */
     uint8_t *val_rgb;
@@ -108,7 +110,12 @@ static mien_status fill(void *ctx, uint64_t step, float *input, mien_error *err)
             return t->workers[i].st;
         }
     mien__planes_from_rgb(t->info, t->rgb, t->o->batch, SIDE, SIDE, input, t->pool);
-    return t->hints ? mien__hints_run(t->hints, t->rgb, err) : MIEN_OK;
+    if (!t->hints)
+        return MIEN_OK;
+    const mien_status st = mien__hints_run(t->hints, t->rgb, err);
+    if (!st && t->net)
+        mien__hints_force(t->hints, t->net, (double)step < t->o->blockwise_epochs * STEPS_PER_EPOCH, t->forced);
+    return st;
 }
 
 static mien_status loss(void *ctx, mien__net *net, double *ret_loss, mien__parts *parts, mien_error *err)
@@ -272,7 +279,8 @@ static mien_status open_hints(mien__detect_task *t, mien_error *err)
                                            o->threads, &t->hints, err);
     if (st)
         return st;
-    if (!(t->taps = mien_alloc_array_zero(o->n_hints, sizeof *t->taps)))
+    t->forced = mien_alloc_array_zero(o->n_hints, sizeof *t->forced);
+    if (!t->forced || !(t->taps = mien_alloc_array_zero(o->n_hints, sizeof *t->taps)))
         return mien__nomem(err, o->n_hints * sizeof *t->taps);
     for (t->n_taps = 0; t->n_taps < o->n_hints; t->n_taps++)
         t->taps[t->n_taps] = mien__hints_student(t->hints, t->n_taps);
@@ -351,6 +359,7 @@ void mien__detect_task_free(mien__detect_task *t)
     mien_free(t->scratch);
     mien__hints_free(t->hints);
     mien_free(t->taps);
+    mien_free(t->forced);
     mien_free(t->val_rgb);
     mien_free(t->val_truths);
     mien_free(t->val_n);
@@ -361,6 +370,11 @@ const char *const *mien__detect_task_taps(const mien__detect_task *t, size_t *re
 {
     *ret_n = t->n_taps;
     return t->taps;
+}
+
+void mien__detect_task_attach(mien__detect_task *t, mien__net *net)
+{
+    t->net = net;
 }
 
 const mien__task *mien__detect_task_of(mien__detect_task *t)

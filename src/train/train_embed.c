@@ -109,14 +109,9 @@ static mien_status fill(void *ctx, uint64_t step, float *input, mien_error *err)
     mien__planes_from_rgb(t->info, t->batch.rgb, t->batch.n, t->side, t->side, input, NULL);
     for (int i = 0; i < t->batch.n; i++)
         put_target(t, i, t->batch.samples[i], t->batch.labels[i]);
-    if (!t->hints || (st = mien__hints_run(t->hints, t->batch.rgb, err)) || !t->net)
-        return st;
-    size_t count = 0;
-    const bool force = (double)step < t->o->blockwise_epochs * (double)per;
-    for (size_t i = 0; i < t->n_taps; i++)
-        t->forced[i] = mien__hints_value(t->hints, i, &count);
-    mien__net_force(t->net, force ? t->forced : NULL);
-    return MIEN_OK;
+    if (t->hints && !(st = mien__hints_run(t->hints, t->batch.rgb, err)) && t->net)
+        mien__hints_force(t->hints, t->net, (double)step < t->o->blockwise_epochs * (double)per, t->forced);
+    return st;
 }
 
 /* ---- losses ---- */
