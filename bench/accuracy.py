@@ -78,7 +78,8 @@ def by_reference(model_path, folder, pairs):
 
 def by_mien(model, pairs_file, folder, aligned):
     from process import program
-    cmd = [program(), "eval", "pairs", "--pairs", pairs_file, "--images", folder, "--model", model, "--format", "json"]
+    cmd = [program(), "eval", "pairs", "--pairs", pairs_file, "--images", folder, "--model", model,
+           "--detector", "yunet_n_dynamic", "--format", "json"]
     done = subprocess.run(cmd + (["--aligned"] if aligned else []), capture_output=True, text=True)
     if done.returncode != 0:
         raise SystemExit(f"mien eval pairs ended with {done.returncode}: {done.stderr[-300:]}")

@@ -24,11 +24,27 @@ static const cli_option doctor_options[] = {
     { 0 },
 };
 
-/* Whether a task has any model on this machine that may be chosen by default. */
+/* What a built-in model is for; MIEN_TASK_OTHER when it cannot be read. */
+static mien_task builtin_task(const char *name)
+{
+    mien_model *model = NULL;
+    mien_task task = MIEN_TASK_OTHER;
+    if (mien_model_load(name, &model, NULL) == MIEN_OK)
+        task = mien_model_info_of(model)->task;
+    mien_model_free(model);
+    return task;
+}
+
+/* Whether a task has any model in this build or on this machine. */
 static bool task_ready(mien_task task)
 {
     char path[PATH_MAX];
     const mien_registry_entry *e = NULL;
+    const char *name = NULL;
+    for (size_t i = 0; (name = mien_builtin_at(i)) != NULL; i++) {
+        if (builtin_task(name) == task)
+            return true;
+    }
     for (size_t i = 0; (e = mien_registry_at(i)) != NULL; i++) {
         if (e->task == task && mien_registry_locate(e->name, path, sizeof path, NULL) == MIEN_OK)
             return true;
@@ -60,6 +76,15 @@ static json_t *models_json(void)
 {
     json_t *list = json_array();
     const mien_registry_entry *e = NULL;
+    const char *name = NULL;
+    for (size_t i = 0; (name = mien_builtin_at(i)) != NULL; i++) {
+        json_t *item = json_object();
+        cli_json_set(item, "name", cli_json_text(name));
+        cli_json_set(item, "task", json_string(cli_task_name(builtin_task(name))));
+        cli_json_set(item, "built_in", json_true());
+        cli_json_set(item, "path", json_null());
+        cli_json_append(list, item);
+    }
     for (size_t i = 0; (e = mien_registry_at(i)) != NULL; i++) {
         char path[PATH_MAX];
         mien_error err = MIEN_ERROR_INIT;
@@ -67,6 +92,7 @@ static json_t *models_json(void)
         const bool here = mien_registry_locate(e->name, path, sizeof path, &err) == MIEN_OK;
         cli_json_set(item, "name", cli_json_text(e->name));
         cli_json_set(item, "task", json_string(cli_task_name(e->task)));
+        cli_json_set(item, "built_in", json_false());
         cli_json_set(item, "path", here ? cli_json_text(path) : json_null());
         if (!here)
             cli_json_set(item, "missing", cli_json_text(err.message));
@@ -92,6 +118,9 @@ static void print_json(bool ready)
 static void print_models(void)
 {
     const mien_registry_entry *e = NULL;
+    const char *name = NULL;
+    for (size_t i = 0; (name = mien_builtin_at(i)) != NULL; i++)
+        printf("  %-8s %-28s built in\n", cli_task_name(builtin_task(name)), name);
     for (size_t i = 0; (e = mien_registry_at(i)) != NULL; i++) {
         char path[PATH_MAX];
         mien_error err = MIEN_ERROR_INIT;

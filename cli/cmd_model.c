@@ -8,7 +8,7 @@
 
 typedef struct import_opts {
     const char *out, *name, *meta;
-    int task;
+    int task, store;
 } import_opts;
 
 static const cli_option import_options[] = {
@@ -41,6 +41,14 @@ static const cli_option import_options[] = {
           "The keys are those that `mien model info --format json` prints: mean, scale, color_order, "
           "normalize (mean_scale, standardize), crop (similarity, margin), landmarks, points, licence and "
           "so on. What is left out stays as known." },
+    { .name = "store",
+      .kind = CLI_CHOICE,
+      .offset = offsetof(import_opts, store),
+      .value = "exact|f16",
+      .def = "exact",
+      .brief = "weights as they are, or as half floats",
+      .more = "f16 halves the file and rounds each weight to 11 bits; biases, slopes and what half floats "
+              "cannot hold stay as they are." },
     { 0 },
 };
 
@@ -52,7 +60,7 @@ static int save_model(const import_opts *opts, mien_model *model)
         return cli_usage(&cli_verb_model_import, "this model has no name: wanted --name or --out");
     char *path = opts->out ? cli_strdup(opts->out) : cli_format("%s.mien", info->name);
     int rc = CLI_YES;
-    if (mien_model_save(model, path, &err) != MIEN_OK) {
+    if (mien_model_save_as(model, path, opts->store ? MIEN_STORE_F16 : MIEN_STORE_EXACT, &err) != MIEN_OK) {
         cli_fail_path(path, &err);
         rc = CLI_INTERNAL;
     } else {
@@ -71,7 +79,9 @@ static int run_import(void *p, int argc, char **argv)
     mien_error err = MIEN_ERROR_INIT;
     cli_meta meta = { 0 };
     (void)argc;
-    if (mien_model_import(argv[0], NULL, &model, &err) != MIEN_OK)
+    const bool is_mien = cli_has_extension(argv[0], ".mien");
+    if ((is_mien ? mien_model_load(argv[0], &model, &err) : mien_model_import(argv[0], NULL, &model, &err)) !=
+        MIEN_OK)
         return cli_fail_path(argv[0], &err);
     mien_model_info info = *mien_model_info_of(model);
     if (opts->name)
@@ -98,18 +108,22 @@ static const cli_example import_examples[] = {
       "mien model import net.onnx --name mine --task embed --meta mine.json" },
     { "take an OpenVINO network (its .bin lies beside it)",
       "mien model import face-reidentification-retail-0095.xml" },
+    { "halve a model that was trained here, and say whose it is",
+      "mien model import trained.mien --store f16 --meta mine.json --out small.mien" },
     { NULL, NULL },
 };
 
 const cli_verb cli_verb_model_import = {
     .name = "model import",
-    .operands = "FILE.onnx|FILE.xml",
-    .brief = "make a .mien file of an ONNX or OpenVINO network",
+    .operands = "FILE.onnx|FILE.xml|FILE.mien",
+    .brief = "make a .mien file of a network, or rewrite one",
     .about =
-        "Reads and checks the network, folds constants and batch normalisation, and writes one file with the "
+        "Reads and checks an ONNX or OpenVINO network, folds constants and batch normalisation, and writes "
+        "one file with the "
         "weights and all that is known of the model: how pictures are prepared for it, its licence, what it "
         "was trained on, its thresholds. Files that the registry knows (by SHA-256) bring this with them; "
-        "for others --meta says it.",
+        "for others --meta says it. A .mien file is read as it is, to write it anew with other properties or "
+        "stored otherwise.",
     .exits = "0 done, 2 usage, 3 no such file, 4 not a network that can be used",
     .tables = { import_options },
     .examples = import_examples,
@@ -136,42 +150,95 @@ static const cli_option list_options[] = {
     { 0 },
 };
 
-static json_t *entry_json(const mien_registry_entry *e, const char *path)
+/* One row of the list: of the registry, or of a built-in model's own description. */
+typedef struct list_row {
+    const char *name, *use, *description, *licence, *training_data, *url, *sha256;
+    mien_task task;
+    const char *state; /* "built in", "here", "missing" */
+    const char *path;  /* where it is a file here */
+} list_row;
+
+static json_t *row_json(const list_row *r)
 {
     json_t *item = json_object();
-    cli_json_set(item, "name", cli_json_text(e->name));
-    cli_json_set(item, "task", json_string(cli_task_name(e->task)));
-    cli_json_set(item, "use", cli_json_text(e->use));
-    cli_json_set(item, "description", cli_json_text(e->description));
-    cli_json_set(item, "licence", cli_json_text(e->licence));
-    cli_json_set(item, "training_data", cli_json_text(e->training_data));
-    cli_json_set(item, "url", cli_json_text(e->url));
-    cli_json_set(item, "sha256", cli_json_text(e->sha256));
-    cli_json_set(item, "path", path ? cli_json_text(path) : json_null());
+    cli_json_set(item, "name", cli_json_text(r->name));
+    cli_json_set(item, "task", json_string(cli_task_name(r->task)));
+    cli_json_set(item, "use", cli_json_text(r->use));
+    cli_json_set(item, "state", json_string(r->state));
+    cli_json_set(item, "description", cli_json_text(r->description));
+    cli_json_set(item, "licence", cli_json_text(r->licence));
+    cli_json_set(item, "training_data", cli_json_text(r->training_data));
+    cli_json_set(item, "url", cli_json_text(r->url));
+    cli_json_set(item, "sha256", cli_json_text(r->sha256));
+    cli_json_set(item, "path", r->path ? cli_json_text(r->path) : json_null());
     return item;
+}
+
+static void put_row(const list_opts *opts, const list_row *r, json_t *list)
+{
+    if (opts->format == 1)
+        cli_json_append(list, row_json(r));
+    else if (opts->format == 2)
+        puts(r->name);
+    else
+        printf("%s\n  %s; %s, %s\n  %s\n", r->name, r->description, r->use, r->licence,
+               r->path                       ? r->path
+               : strcmp(r->state, "missing") ? r->state
+               : r->url[0]                   ? "not here; mien model pull gets it"
+                                             : "not here, and not offered for download");
+}
+
+static int put_builtin(const list_opts *opts, const char *name, json_t *list)
+{
+    mien_model *model = NULL;
+    mien_error err = MIEN_ERROR_INIT;
+    if (mien_model_load(name, &model, &err) != MIEN_OK)
+        return cli_fail_path(name, &err);
+    const mien_model_info *info = mien_model_info_of(model);
+    const list_row row = { .name = name,
+                           .use = "default",
+                           .description = info->description,
+                           .licence = info->licence,
+                           .training_data = info->training_data,
+                           .url = "",
+                           .sha256 = info->sha256,
+                           .task = info->task,
+                           .state = "built in" };
+    put_row(opts, &row, list);
+    mien_model_free(model);
+    return CLI_YES;
+}
+
+static void put_known(const list_opts *opts, const mien_registry_entry *e, json_t *list)
+{
+    char path[PATH_MAX];
+    const bool here = mien_registry_locate(e->name, path, sizeof path, NULL) == MIEN_OK;
+    const list_row row = { .name = e->name,
+                           .use = e->use,
+                           .description = e->description,
+                           .licence = e->licence,
+                           .training_data = e->training_data,
+                           .url = e->url,
+                           .sha256 = e->sha256,
+                           .task = e->task,
+                           .state = here ? "here" : "missing",
+                           .path = here ? path : NULL };
+    put_row(opts, &row, list);
 }
 
 static int run_list(void *p, int argc, char **argv)
 {
     const list_opts *opts = p;
     const mien_registry_entry *e = NULL;
+    const char *name = NULL;
     json_t *list = json_array();
+    int rc = CLI_YES;
     (void)argc;
     (void)argv;
-    for (size_t i = 0; (e = mien_registry_at(i)) != NULL; i++) {
-        char path[PATH_MAX];
-        const bool here = mien_registry_locate(e->name, path, sizeof path, NULL) == MIEN_OK;
-        if (opts->format == 1) {
-            cli_json_append(list, entry_json(e, here ? path : NULL));
-        } else if (opts->format == 2) {
-            puts(e->name);
-        } else {
-            printf("%s\n  %s; %s, %s\n  %s\n", e->name, e->description, e->use, e->licence,
-                   here        ? path
-                   : e->url[0] ? "not here; mien model pull gets it"
-                               : "not here, and not offered for download");
-        }
-    }
+    for (size_t i = 0; (name = mien_builtin_at(i)) != NULL; i++)
+        rc = cli_worse(rc, put_builtin(opts, name, list));
+    for (size_t i = 0; (e = mien_registry_at(i)) != NULL; i++)
+        put_known(opts, e, list);
     if (opts->format == 1) {
         json_t *page = json_object();
         cli_json_set(page, "models", list);
@@ -179,7 +246,7 @@ static int run_list(void *p, int argc, char **argv)
     } else {
         json_decref(list);
     }
-    return CLI_YES;
+    return rc;
 }
 
 static const cli_example list_examples[] = {
@@ -191,8 +258,10 @@ const cli_verb cli_verb_model_list = {
     .name = "model list",
     .operands = "",
     .brief = "list the known models and where they lie",
-    .about = "Prints each known model with its use (`default`: chosen when none is named; `reference`: for "
-             "comparison only), its licence, and the file that would be read.",
+    .about =
+        "Prints each known model with its use (`default`: built in and taken when none is named; "
+        "`alternative`: taken by its name; `reference`: for comparison only), its licence, and the file that "
+        "would be read.",
     .exits = "0 done",
     .tables = { list_options },
     .examples = list_examples,
@@ -303,17 +372,12 @@ static int run_verify(void *p, int argc, char **argv)
     int rc = CLI_YES;
     (void)p;
     for (int i = 0; i < argc; i++) {
-        char path[PATH_MAX];
         mien_error err = MIEN_ERROR_INIT;
-        const bool is_path = strchr(argv[i], '/') || *cli_extension(argv[i]);
-        if (is_path)
-            snprintf(path, sizeof path, "%s", argv[i]);
-        if ((!is_path && mien_registry_locate(argv[i], path, sizeof path, &err) != MIEN_OK) ||
-            mien_model_verify(path, &err) != MIEN_OK) {
+        if (mien_model_verify(argv[i], &err) != MIEN_OK) {
             rc = cli_worse(rc, cli_fail_path(argv[i], &err));
             continue;
         }
-        cli_plain_text(stdout, path);
+        cli_plain_text(stdout, argv[i]);
         puts(": whole and unchanged");
     }
     return rc;
@@ -321,16 +385,17 @@ static int run_verify(void *p, int argc, char **argv)
 
 static const cli_example verify_examples[] = {
     { "check a file after copying it", "mien model verify mobilefacenet.mien" },
+    { "check what is built in", "mien model verify mien-face-embed mien-face-detect" },
     { NULL, NULL },
 };
 
 const cli_verb cli_verb_model_verify = {
     .name = "model verify",
-    .operands = "MODEL.mien...",
-    .brief = "check that a .mien file is whole and unchanged",
-    .about =
-        "Checks the structure of the file and the SHA-256 at its end. This finds damage; it does not say who "
-        "made the file.",
+    .operands = "MODEL...",
+    .brief = "check that a model is whole and unchanged",
+    .about = "Checks the structure of a .mien file, or of a built-in model, and the SHA-256 at its end. This "
+             "finds "
+             "damage; it does not say who made the file.",
     .exits = "0 each is whole, 3 no such file, 4 damaged",
     .examples = verify_examples,
     .min_operands = 1,

@@ -78,16 +78,21 @@ typedef struct mien_model_info {
 } mien_model_info;
 
 /** Load a model by path (.mien, .onnx, .xml) or by name.
- *  A name is looked up as NAME.mien, then as a registry source file, in: each folder of MIEN_MODELS
- *  (colon separated), the user's model folder (XDG_DATA_HOME/mien/models), models/ beside the program, the
- *  installed share/mien/models, and ../shared/models. Known source files get the registry's metadata.
+ *  The name of a built-in model (mien_builtin_at()) always means that one; its weights are used where
+ *  they lie in the library. Another name is looked up as NAME.mien, then as a registry source file, in:
+ *  each folder of MIEN_MODELS (colon separated), the user's model folder (XDG_DATA_HOME/mien/models),
+ *  models/ beside the program, the installed share/mien/models, and ../shared/models. Known source
+ *  files get the registry's metadata.
  *  @return MIEN_OK; E_MODEL_MISSING (message says how to get it), E_MODEL_FORMAT, E_MODEL_CORRUPT,
  *          E_MODEL_OP, E_MODEL_SHAPE, E_LIMIT, E_IO, E_NOMEM
  *  @ownership the caller frees *ret_model after its last session is freed.  @threads any */
 MIEN_API MIEN_MUST_USE mien_status mien_model_load(const char *path_or_name, mien_model **ret_model,
                                                    mien_error *err);
 
-/** Load the default model for a task: the first that is found of the registry's preference list. */
+/** Load the default model for a task: the built-in one, whatever lies around, so that the same program
+ *  gives the same results everywhere. Other models are used by name.
+ *  In a library built without a built-in model for the task: the first that is found of the registry's
+ *  preference list; E_MODEL_MISSING (message says how to get it) when there is none. */
 MIEN_API MIEN_MUST_USE mien_status mien_model_load_default(mien_task task, mien_model **ret_model,
                                                            mien_error *err);
 
@@ -110,12 +115,27 @@ MIEN_API MIEN_MUST_USE mien_status mien_model_set_info(mien_model *model, const 
 MIEN_API MIEN_MUST_USE mien_status mien_model_import(const char *path, const mien_model_info *info,
                                                      mien_model **ret_model, mien_error *err);
 
-/** Write a .mien file, whole or not at all. */
+/** Write a .mien file, whole or not at all, every value as it is. */
 MIEN_API MIEN_MUST_USE mien_status mien_model_save(const mien_model *model, const char *path,
                                                    mien_error *err);
 
-/** Check a .mien file's structure and its SHA-256 trailer. E_DIGEST when a byte has changed. */
-MIEN_API MIEN_MUST_USE mien_status mien_model_verify(const char *path, mien_error *err);
+/** How a .mien file holds float tensors. Reading widens what is narrower, exactly. */
+typedef enum mien_store {
+    MIEN_STORE_EXACT = 0, /**< every value as it is; in half the space where each is a half float already */
+    MIEN_STORE_F16 = 1,   /**< weights rounded to half floats (IEEE 754 binary16) */
+} mien_store;
+
+/** Write a .mien file, whole or not at all.
+ *  With MIEN_STORE_F16 matrices and filters are rounded to the nearest half float, ties to even: half
+ *  the size, each weight within 2^-11 of its value. Biases, slopes and other vectors stay float32, and
+ *  so does a tensor that half floats cannot hold: one with a value that is not finite or rounds past
+ *  65504, or one so small that rounding would take more than 2^-10 of its norm. */
+MIEN_API MIEN_MUST_USE mien_status mien_model_save_as(const mien_model *model, const char *path,
+                                                      mien_store store, mien_error *err);
+
+/** Check structure and SHA-256 trailer of a .mien file or, given a name, of the model that
+ *  mien_model_load() takes for it, built-in ones among them. E_DIGEST when a byte has changed. */
+MIEN_API MIEN_MUST_USE mien_status mien_model_verify(const char *path_or_name, mien_error *err);
 
 /** Look up the threshold for a target false match rate, interpolated in log(fmr) between points.
  *  @return MIEN_OK; E_NOT_FOUND when the model has no calibration or the rate lies outside its table */
@@ -127,7 +147,13 @@ MIEN_API MIEN_MUST_USE mien_status mien_model_threshold(const mien_model *model,
 MIEN_API MIEN_MUST_USE mien_status mien_model_fmr(const mien_model *model, double threshold, double *ret_fmr,
                                                   int *ret_bound, mien_error *err);
 
-/* ---- registry: models known by name ---- */
+/* ---- models compiled into the library: the files of models/builtin/ ---- */
+
+/** Lend the name of built-in model 0, 1, ...; NULL past the end. mien_model_load() takes it; what the
+ *  model is for and where it comes from, its own description says (mien_model_info_of()). */
+MIEN_API const char *mien_builtin_at(size_t index);
+
+/* ---- registry: models known by name, to be had elsewhere ---- */
 
 /** One entry of the built-in list of known models. Static strings. */
 typedef struct mien_registry_entry {
@@ -137,7 +163,7 @@ typedef struct mien_registry_entry {
     const char *sha256;                          /**< of the source file, hex */
     const char *aux_file, *aux_url, *aux_sha256; /**< weights beside an .xml; "" when none */
     const char *licence, *training_data, *description;
-    const char *use; /**< "default", "reference", ... */
+    const char *use; /**< "alternative" to a built-in model, "reference": for comparison only */
     mien_task task;
 } mien_registry_entry;
 
@@ -148,7 +174,8 @@ MIEN_API const mien_registry_entry *mien_registry_at(size_t index);
 MIEN_API const mien_registry_entry *mien_registry_find(const char *name);
 
 /** Find an entry's model on this machine: the path that mien_model_load() would read.
- *  @param ret_path  [capacity] bytes; E_MODEL_MISSING when it is nowhere, E_LIMIT when it does not fit */
+ *  @param ret_path  [capacity] bytes; E_MODEL_MISSING when it is nowhere, E_LIMIT when it does not fit,
+ *                   E_NOT_FOUND for a built-in model, which has no file */
 MIEN_API MIEN_MUST_USE mien_status mien_registry_locate(const char *name, char *ret_path, size_t capacity,
                                                         mien_error *err);
 

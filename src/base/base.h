@@ -111,6 +111,8 @@ bool mien__parse_f64(const char *s, double *ret);
 bool mien__parse_i64(const char *s, int64_t *ret);
 float mien__half_to_float(uint16_t h);
 uint16_t mien__float_to_half(float f); /* round to nearest even; overflow -> inf */
+/* Widen n halves, which lie at any address in the machine's byte order. */
+void mien__halves_to_floats(const void *src, size_t n, float *dst);
 
 /* ---- SHA-256 (libsodium) ---- */
 void mien__sha256(const void *data, size_t bytes, uint8_t ret_digest[32]);

@@ -1,4 +1,4 @@
-/* Log lines, the clock, random numbers, numbers in text, half floats, SHA-256. */
+/* Log lines, the clock, random numbers, numbers in text, SHA-256. */
 #include "base/base.h"
 #include <math.h>
 #include <sodium.h>
@@ -143,56 +143,6 @@ bool mien__parse_f64(const char *s, double *ret)
         return false;
     *ret = negative ? -v : v;
     return true;
-}
-
-/* ---- half floats (IEEE 754 binary16) ---- */
-
-float mien__half_to_float(uint16_t h)
-{
-    const uint32_t sign = (uint32_t)(h & 0x8000u) << 16;
-    uint32_t exponent = (h >> 10) & 0x1fu, mantissa = h & 0x3ffu, bits = 0;
-    if (exponent == 0x1f) {
-        bits = sign | 0x7f800000u | (mantissa << 13);
-    } else if (exponent != 0) {
-        bits = sign | ((exponent + 112) << 23) | (mantissa << 13);
-    } else if (mantissa != 0) {
-        exponent = 113;
-        while (!(mantissa & 0x400u)) {
-            mantissa <<= 1;
-            exponent--;
-        }
-        bits = sign | (exponent << 23) | ((mantissa & 0x3ffu) << 13);
-    } else {
-        bits = sign;
-    }
-    float f;
-    memcpy(&f, &bits, sizeof f);
-    return f;
-}
-
-uint16_t mien__float_to_half(float f)
-{
-    uint32_t x;
-    memcpy(&x, &f, sizeof x);
-    const uint16_t sign = (uint16_t)((x >> 16) & 0x8000u);
-    x &= 0x7fffffffu;
-    if (x > 0x7f800000u)
-        return (uint16_t)(sign | 0x7e00u);
-    if (x >= 0x477ff000u) /* rounds to 65520 or more */
-        return (uint16_t)(sign | 0x7c00u);
-    uint32_t shift = 13, mantissa = x;
-    if (x < 0x38800000u) { /* subnormal half: restore the hidden bit and shift further */
-        const uint32_t exponent = x >> 23;
-        if (exponent < 101)
-            return sign;
-        shift = 126 - exponent;
-        mantissa = (x & 0x7fffffu) | 0x800000u;
-    } else {
-        mantissa = x - 0x38000000u;
-    }
-    const uint32_t half = 1u << (shift - 1);
-    const uint32_t odd = (mantissa >> shift) & 1u;
-    return (uint16_t)(sign | ((mantissa + half - 1 + odd) >> shift));
 }
 
 /* ---- SHA-256 ---- */

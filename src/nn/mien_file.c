@@ -47,6 +47,7 @@ typedef struct reader {
     size_t size;
     cursor meta, graph, table, tensors;
     uint32_t n_tensors;
+    mien__arena *arena; /* the graph's, where there is a graph */
     mien__graph *g;
     mien_error *err;
 } reader;
@@ -63,7 +64,7 @@ static mien_status take_name(reader *r, const char **ret)
     const uint8_t *p = take(&r->graph, n);
     if (!p)
         return corrupt(r, "a name is cut off");
-    *ret = mien__arena_strndup(r->g->arena, (const char *)p, n);
+    *ret = mien__arena_strndup(r->arena, (const char *)p, n);
     return *ret ? MIEN_OK : mien__nomem(r->err, n);
 }
 
@@ -124,7 +125,7 @@ static mien_status read_field(reader *r, mien_model_info *info, const mien__fiel
     if (f->type == MIEN__FIELD_TEXT) {
         if (kind != MIEN__META_TEXT || c.size > MIEN__TEXT_MAX || memchr(c.data, 0, c.size))
             return corrupt(r, "a text of its description");
-        char *text = mien__arena_strndup(r->g->arena, (const char *)c.data, c.size);
+        char *text = mien__arena_strndup(r->arena, (const char *)c.data, c.size);
         if (!text)
             return mien__nomem(r->err, c.size);
         memcpy((char *)info + f->offset, &text, sizeof text);
@@ -146,7 +147,7 @@ static mien_status read_points(reader *r, mien_model_info *info, unsigned kind, 
     const size_t n = c.size / 32;
     if (kind != MIEN__META_F64 || c.size % 32 || n > MIEN_MAX_OPERATING_POINTS)
         return corrupt(r, "its calibration table");
-    mien_operating_point *p = mien__arena_alloc_array(r->g->arena, n + 1, sizeof *p);
+    mien_operating_point *p = mien__arena_alloc_array(r->arena, n + 1, sizeof *p);
     if (!p)
         return mien__nomem(r->err, n * sizeof *p);
     for (size_t i = 0; i < n; i++) {
@@ -184,7 +185,7 @@ static mien_status read_meta(reader *r, mien_model_info *ret)
         c->at += pad < c->size - c->at ? pad : c->size - c->at;
     }
     mien_error ignored = MIEN_ERROR_INIT;
-    const mien_status st = mien__model_info_copy(r->g->arena, &info, ret, &ignored);
+    const mien_status st = mien__model_info_copy(r->arena, &info, ret, &ignored);
     if (st == MIEN_E_NOMEM)
         return mien__nomem(r->err, sizeof info);
     return st ? corrupt(r, "its description contradicts itself") : MIEN_OK;
@@ -210,14 +211,13 @@ static mien_status read_tensor(reader *r, uint32_t index, mien__dtype dtype, int
         return MIEN_OK;
     }
     const size_t wide = dtype == MIEN__I64 ? 8 : 4;
-    void *copy = mien__arena_alloc_array(r->g->arena, (size_t)n + 1, wide);
+    void *copy = mien__arena_alloc_array(r->arena, (size_t)n + 1, wide);
     if (!copy)
         return mien__nomem(r->err, (size_t)n * wide);
     if (stored != MIEN__F16)
         memcpy(copy, p, (size_t)bytes);
     else
-        for (int64_t i = 0; i < n; i++)
-            ((float *)copy)[i] = mien__half_to_float((uint16_t)(p[2 * i] | p[2 * i + 1] << 8));
+        mien__halves_to_floats(p, (size_t)n, copy);
     *ret = copy;
     return MIEN_OK;
 }
@@ -255,7 +255,7 @@ static mien_status read_indices(reader *r, uint32_t n, uint32_t **ret)
 {
     if (n > (r->graph.size - r->graph.at) / 4 || n > MIEN__MAX_NODE_EDGES)
         return corrupt(r, "a list of tensors is cut off");
-    uint32_t *idx = mien__arena_alloc_array(r->g->arena, n + (size_t)1, sizeof *idx);
+    uint32_t *idx = mien__arena_alloc_array(r->arena, n + (size_t)1, sizeof *idx);
     if (!idx)
         return mien__nomem(r->err, n * sizeof *idx);
     for (uint32_t i = 0; i < n; i++)
@@ -270,14 +270,14 @@ static mien_status read_attr(reader *r, mien__node *node)
     const uint32_t n = (uint32_t)take_uint(&r->graph, 4);
     if (r->graph.bad || is_float > 1 || n > (r->graph.size - r->graph.at) / 8)
         return corrupt(r, "an attribute is cut off");
-    int64_t *v = mien__arena_alloc_array(r->g->arena, n + (size_t)1, sizeof *v);
+    int64_t *v = mien__arena_alloc_array(r->arena, n + (size_t)1, sizeof *v);
     if (!v)
         return mien__nomem(r->err, n * sizeof *v);
     for (uint32_t i = 0; i < n; i++)
         v[i] = (int64_t)take_uint(&r->graph, 8);
     bool ok = true;
     if (is_float) {
-        double *f = mien__arena_alloc_array(r->g->arena, n + (size_t)1, sizeof *f);
+        double *f = mien__arena_alloc_array(r->arena, n + (size_t)1, sizeof *f);
         if (f)
             memcpy(f, v, n * sizeof *f);
         ok = f && mien__node_set_floats(r->g, node, (mien__attr_key)key, f, n);
@@ -341,6 +341,7 @@ mien_status mien__file_parse(const uint8_t *data, size_t size, mien__graph **ret
     r.g = mien__graph_new();
     if (!r.g)
         return mien__nomem(err, sizeof *r.g);
+    r.arena = r.g->arena;
     if ((st = read_meta(&r, &info)) || (st = read_graph(&r)))
         goto done;
     *ret = r.g;
@@ -349,6 +350,14 @@ mien_status mien__file_parse(const uint8_t *data, size_t size, mien__graph **ret
 done:
     mien__graph_free(r.g);
     return st;
+}
+
+mien_status mien__file_describe(const uint8_t *data, size_t size, mien__arena *arena,
+                                mien_model_info *ret_info, mien_error *err)
+{
+    reader r = { .data = data, .size = size, .arena = arena, .err = err };
+    const mien_status st = read_header(&r);
+    return st ? st : read_meta(&r, ret_info);
 }
 
 mien_status mien__file_verify(const uint8_t *data, size_t size, mien_error *err)

@@ -1,13 +1,18 @@
 /* The `.mien` file: writing a graph with its description, reading one back from untrusted bytes.
  *
  * All numbers little-endian. Layout:
- *   header   128 bytes: magic "MIENNET\n", u32 version 1, u32 0, u64 file bytes, then offset and bytes (u64
- * each) of the sections meta, graph, table and data; the rest 0 meta     records: u16 key, u16 kind (1 text,
- * 2 f64 array), u32 bytes, payload padded to 8; unknown keys are skipped graph    u32 counts (values, nodes,
- * inputs, outputs); values; nodes; input and output indices table    per tensor: u64 offset in data, u64
- * bytes, u32 type (mien__dtype), u32 0 data     tensors, each 64-byte aligned in the file trailer  SHA-256 of
- * everything before it float32 tensors whose every value fits a half float are stored as F16 and widened when
- * read.
+ *
+ *   header   128 bytes: magic "MIENNET\n", u32 version 1, u32 0, u64 file bytes, then offset and bytes
+ *            (u64 each) of the sections meta, graph, table and data; the rest 0
+ *   meta     records: u16 key, u16 kind (1 text, 2 f64 array), u32 bytes, payload padded to 8;
+ *            unknown keys are skipped
+ *   graph    u32 counts (values, nodes, inputs, outputs); values; nodes; input and output indices
+ *   table    per tensor: u64 offset in data, u64 bytes, u32 type (mien__dtype), u32 0
+ *   data     tensors, each 64-byte aligned in the file
+ *   trailer  SHA-256 of everything before it
+ *
+ * float32 tensors whose every value fits a half float are stored as F16 and widened when read; a writer
+ * asked for MIEN_STORE_F16 rounds the weights to half floats first.
  */
 #ifndef MIEN_SRC_NN_MIEN_FILE_H
 #define MIEN_SRC_NN_MIEN_FILE_H
@@ -51,12 +56,15 @@ mien_status mien__model_info_copy(mien__arena *arena, const mien_model_info *src
                                   mien_error *err);
 
 /* Write the whole file into `ret` (initialised by the caller). */
-mien_status mien__file_write(const mien__graph *g, const mien_model_info *info, mien__buf *ret,
-                             mien_error *err);
+mien_status mien__file_write(const mien__graph *g, const mien_model_info *info, mien_store store,
+                             mien__buf *ret, mien_error *err);
 /* Read; constants point into `data` where they can. `ret_info`'s strings lie in the graph's arena. The
  * trailer is not checked: that is mien__file_verify(). */
 mien_status mien__file_parse(const uint8_t *data, size_t size, mien__graph **ret, mien_model_info *ret_info,
                              mien_error *err);
+/* Read the description alone; its strings and points lie in `arena`. */
+mien_status mien__file_describe(const uint8_t *data, size_t size, mien__arena *arena,
+                                mien_model_info *ret_info, mien_error *err);
 mien_status mien__file_verify(const uint8_t *data, size_t size, mien_error *err);
 
 #endif

@@ -171,9 +171,8 @@ static void put_graph(writer *w, const mien__graph *g, uint32_t *map)
 enum { HALF_MIN_ELEMS = 64 };
 
 /* Does every value survive storage as a half float? */
-static bool fits_half(const mien__value *v, int64_t n)
+static bool fits_half(const float *x, int64_t n)
 {
-    const float *x = v->data;
     for (int64_t i = 0; i < n; i++) {
         const float back = mien__half_to_float(mien__float_to_half(x[i]));
         if (memcmp(&back, &x[i], sizeof back) != 0)
@@ -182,20 +181,52 @@ static bool fits_half(const mien__value *v, int64_t n)
     return true;
 }
 
+/* Per-channel data: as many elements as its longest side. */
+static bool is_vector(const mien__value *v, int64_t n)
+{
+    for (int d = 0; d < v->rank; d++)
+        if (v->dims[d] == n)
+            return true;
+    return v->rank == 0;
+}
+
+/* May the tensor be rounded? Normal halves lie within 2^-11 of the value. What passes their range becomes
+ * infinite and what lies below 2^-14 loses more: a tensor that would lose 2^-10 of its norm stays as it is.
+ */
+static bool rounds_to_half(const float *x, int64_t n)
+{
+    double lost = 0.0, all = 0.0;
+    for (int64_t i = 0; i < n; i++) {
+        const double back = (double)mien__half_to_float(mien__float_to_half(x[i])), d = back - (double)x[i];
+        lost += d * d;
+        all += (double)x[i] * (double)x[i];
+    }
+    return lost <= all * 0x1p-20; /* false for infinities and NaN */
+}
+
+static bool stored_as_half(const mien__value *v, int64_t n, mien_store store)
+{
+    if (v->dtype != MIEN__F32 || n < HALF_MIN_ELEMS)
+        return false;
+    return fits_half(v->data, n) ||
+           (store == MIEN_STORE_F16 && !is_vector(v, n) && rounds_to_half(v->data, n));
+}
+
 static void put_halves(writer *w, const float *x, int64_t n)
 {
     for (int64_t i = 0; i < n; i++)
         put_uint(w, mien__float_to_half(x[i]), 2);
 }
 
-static void put_tensors(writer *data, writer *table, const mien__graph *g, const uint32_t *map)
+static void put_tensors(writer *data, writer *table, const mien__graph *g, const uint32_t *map,
+                        mien_store store)
 {
     for (uint32_t i = 0; i < g->n_values; i++) {
         const mien__value *v = &g->values[i];
         if (map[i] == (uint32_t)MIEN__NO_VALUE || !v->data)
             continue;
         const int64_t n = mien__value_elems(v);
-        const bool half = v->dtype == MIEN__F32 && n >= HALF_MIN_ELEMS && fits_half(v, n);
+        const bool half = stored_as_half(v, n, store);
         const size_t item = half ? 2 : v->dtype == MIEN__I64 ? 8 : 4;
         pad_to(data, MIEN__FILE_ALIGN);
         put_uint(table, data->buf->size, 8);
@@ -239,8 +270,8 @@ static void assemble(writer *w, const mien__buf section[4])
     }
 }
 
-mien_status mien__file_write(const mien__graph *g, const mien_model_info *info, mien__buf *ret,
-                             mien_error *err)
+mien_status mien__file_write(const mien__graph *g, const mien_model_info *info, mien_store store,
+                             mien__buf *ret, mien_error *err)
 {
     mien__buf section[4];
     writer w[4], whole = { ret, MIEN_OK, err };
@@ -256,7 +287,7 @@ mien_status mien__file_write(const mien__graph *g, const mien_model_info *info, 
     }
     put_meta(&w[0], info);
     put_graph(&w[1], g, map);
-    put_tensors(&w[3], &w[2], g, map);
+    put_tensors(&w[3], &w[2], g, map, store);
     for (int i = 0; i < 4; i++)
         if ((st = w[i].st))
             goto done;

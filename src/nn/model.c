@@ -1,11 +1,10 @@
 /* The model object: a graph, its description, the bytes both may point into, and the packed weights that its
- * sessions share. Loading by path or name, importing, saving, verifying; thresholds.
+ * sessions share. Loading by path or name, importing, saving, verifying.
  */
 #include "nn/mien_file.h"
 #include "registry/registry.h"
 #include <ctype.h>
 #include <limits.h>
-#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -202,37 +201,33 @@ static mien_status load_mien(const char *path, mien_model **ret, mien_error *err
     return st;
 }
 
-mien_status mien_model_load(const char *path_or_name, mien_model **ret_model, mien_error *err)
+/* What a path or a name stands for: a built-in model, or else a path (in `buf` for a name). */
+static mien_status resolve(const char *path_or_name, char buf[PATH_BYTES], const char **ret_path,
+                           const mien__builtin **ret_builtin, mien_error *err)
 {
-    char path[PATH_BYTES];
-    if (!path_or_name || !*path_or_name || !ret_model)
-        return mien__fail(err, MIEN_E_ARG, "model name or result is NULL");
-    const char *at = path_or_name;
-    const bool named =
-        !strchr(at, '/') && !ends_with(at, ".mien") && !ends_with(at, ".onnx") && !ends_with(at, ".xml");
-    if (named) {
-        const mien_status st = mien_registry_locate(path_or_name, path, sizeof path, err);
-        if (st)
-            return st;
-        at = path;
-    }
-    if (ends_with(at, ".onnx") || ends_with(at, ".xml"))
-        return mien_model_import(at, NULL, ret_model, err);
-    return load_mien(at, ret_model, err);
+    const char *const s = path_or_name;
+    const bool is_path =
+        strchr(s, '/') || ends_with(s, ".mien") || ends_with(s, ".onnx") || ends_with(s, ".xml");
+    *ret_builtin = is_path ? NULL : mien__builtin_find(s);
+    *ret_path = is_path ? s : buf;
+    return is_path || *ret_builtin ? MIEN_OK : mien_registry_locate(s, buf, PATH_BYTES, err);
 }
 
-mien_status mien_model_load_default(mien_task task, mien_model **ret_model, mien_error *err)
+mien_status mien_model_load(const char *path_or_name, mien_model **ret_model, mien_error *err)
 {
-    char path[PATH_BYTES];
-    const char *name = NULL, *first = mien__registry_preferred(task, 0);
-    if (!ret_model)
-        return mien__fail(err, MIEN_E_ARG, "result is NULL");
-    if (!first)
-        return mien__fail(err, MIEN_E_MODEL_MISSING, "no model is known for task %d", (int)task);
-    for (size_t i = 0; (name = mien__registry_preferred(task, i)) != NULL; i++)
-        if (mien_registry_locate(name, path, sizeof path, NULL) == MIEN_OK)
-            return mien_model_load(path, ret_model, err);
-    return mien_registry_locate(first, path, sizeof path, err); /* its message says how to get it */
+    char buf[PATH_BYTES];
+    const char *path = NULL;
+    const mien__builtin *b = NULL;
+    if (!path_or_name || !*path_or_name || !ret_model)
+        return mien__fail(err, MIEN_E_ARG, "model name or result is NULL");
+    const mien_status st = resolve(path_or_name, buf, &path, &b, err);
+    if (st)
+        return st;
+    if (b)
+        return mien_model_load_memory(b->data, (size_t)(b->end - b->data), ret_model, err);
+    if (ends_with(path, ".onnx") || ends_with(path, ".xml"))
+        return mien_model_import(path, NULL, ret_model, err);
+    return load_mien(path, ret_model, err);
 }
 
 /* ---- importing ---- */
@@ -323,76 +318,38 @@ done:
 
 mien_status mien_model_save(const mien_model *model, const char *path, mien_error *err)
 {
+    return mien_model_save_as(model, path, MIEN_STORE_EXACT, err);
+}
+
+mien_status mien_model_save_as(const mien_model *model, const char *path, mien_store store, mien_error *err)
+{
     mien__buf buf;
-    if (!model || !path)
-        return mien__fail(err, MIEN_E_ARG, "model or path is NULL");
+    if (!model || !path || (store != MIEN_STORE_EXACT && store != MIEN_STORE_F16))
+        return mien__fail(err, MIEN_E_ARG, "model or path is NULL, or no such way to store tensors");
     mien__buf_init(&buf, MIEN__FILE_MAX);
-    mien_status st = mien__file_write(model->graph, &model->info, &buf, err);
+    mien_status st = mien__file_write(model->graph, &model->info, store, &buf, err);
     if (!st)
         st = mien__file_write_atomic(path, buf.data, buf.size, err);
     mien__buf_free(&buf);
     return st;
 }
 
-mien_status mien_model_verify(const char *path, mien_error *err)
+mien_status mien_model_verify(const char *path_or_name, mien_error *err)
 {
+    char buf[PATH_BYTES];
+    const char *path = NULL;
+    const mien__builtin *b = NULL;
     mien__file_map map;
-    if (!path)
-        return mien__fail(err, MIEN_E_ARG, "path is NULL");
-    mien_status st = mien__file_map_open(&map, path, MIEN__FILE_MAX, err);
+    if (!path_or_name)
+        return mien__fail(err, MIEN_E_ARG, "path or name is NULL");
+    mien_status st = resolve(path_or_name, buf, &path, &b, err);
     if (st)
+        return st;
+    if (b)
+        return mien__file_verify(b->data, (size_t)(b->end - b->data), err);
+    if ((st = mien__file_map_open(&map, path, MIEN__FILE_MAX, err)))
         return st;
     st = mien__file_verify(map.data, map.size, err);
     mien__file_map_close(&map);
     return st;
-}
-
-/* ---- thresholds: piecewise linear in log(fmr) ---- */
-
-mien_status mien_model_threshold(const mien_model *model, double fmr, double *ret_threshold, mien_error *err)
-{
-    if (!model || !ret_threshold)
-        return mien__fail(err, MIEN_E_ARG, "model or result is NULL");
-    const mien_operating_point *p = model->info.points;
-    const size_t n = model->info.n_points;
-    if (n == 0)
-        return mien__fail(err, MIEN_E_NOT_FOUND, "model '%.80s' has not been calibrated", model->info.name);
-    if (!(fmr >= p[0].fmr && fmr <= p[n - 1].fmr))
-        return mien__fail(err, MIEN_E_NOT_FOUND, "false match rate %g lies outside the calibrated %g to %g",
-                          fmr, p[0].fmr, p[n - 1].fmr);
-    size_t i = 0;
-    while (i + 2 < n && fmr > p[i + 1].fmr)
-        i++;
-    if (n == 1) {
-        *ret_threshold = p[0].threshold;
-        return MIEN_OK;
-    }
-    const double w = (log(fmr) - log(p[i].fmr)) / (log(p[i + 1].fmr) - log(p[i].fmr));
-    *ret_threshold = p[i].threshold + w * (p[i + 1].threshold - p[i].threshold);
-    return MIEN_OK;
-}
-
-mien_status mien_model_fmr(const mien_model *model, double threshold, double *ret_fmr, int *ret_bound,
-                           mien_error *err)
-{
-    if (!model || !ret_fmr || !ret_bound)
-        return mien__fail(err, MIEN_E_ARG, "model or result is NULL");
-    const mien_operating_point *p = model->info.points;
-    const size_t n = model->info.n_points;
-    if (n == 0)
-        return mien__fail(err, MIEN_E_NOT_FOUND, "model '%.80s' has not been calibrated", model->info.name);
-    if (!(threshold <= p[0].threshold && threshold >= p[n - 1].threshold)) {
-        const bool above = threshold > p[0].threshold;
-        *ret_fmr = above ? p[0].fmr : p[n - 1].fmr;
-        *ret_bound = above ? -1 : 1;
-        return MIEN_OK;
-    }
-    size_t i = 0; /* thresholds fall as rates rise */
-    while (i + 2 < n && threshold < p[i + 1].threshold)
-        i++;
-    const double span = n > 1 ? p[i].threshold - p[i + 1].threshold : 0.0;
-    const double w = span > 0.0 ? (p[i].threshold - threshold) / span : 0.0;
-    *ret_fmr = n > 1 ? exp(log(p[i].fmr) + w * (log(p[i + 1].fmr) - log(p[i].fmr))) : p[0].fmr;
-    *ret_bound = 0;
-    return MIEN_OK;
 }

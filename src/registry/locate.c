@@ -151,6 +151,8 @@ mien_status mien_registry_locate(const char *name, char *ret_path, size_t capaci
         return mien__fail(err, MIEN_E_ARG, "locating a model needs a name and room for a path");
     if (strchr(name, '/') || strlen(name) > 128)
         return mien__fail(err, MIEN_E_ARG, "'%.128s' is not a model's name", name);
+    if (mien__builtin_find(name))
+        return mien__fail(err, MIEN_E_NOT_FOUND, "model '%s' is built in, it has no file", name);
     const mien_registry_entry *const entry = mien_registry_find(name);
     search s = { entry ? entry->name : name, entry, ret_path, capacity, false };
     if (search_all(&s)) {

@@ -180,6 +180,9 @@ mien_status mien_registry_pull(const char *name, const char *dir, mien_progress_
     char user_dir[PATH_MAX];
     if (!name || !ret_path || capacity == 0)
         return mien__fail(err, MIEN_E_ARG, "pulling a model needs a name and room for a path");
+    if (mien__builtin_find(name))
+        return mien__fail(err, MIEN_E_NOT_FOUND, "model '%s' is built in, there is nothing to download",
+                          name);
     const mien_registry_entry *const e = mien_registry_find(name);
     if (!e)
         return mien__fail(err, MIEN_E_NOT_FOUND,

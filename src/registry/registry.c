@@ -1,4 +1,5 @@
-/* The list of known models: lookup by name, by source file, by digest and by task.
+/* The list of known models: lookup by name, by source file, by digest and by task; and the
+ * table of those compiled in.
  *
  * The rows are data in models/; this file joins a row with its calibration and fills what the description
  * repeats of the entry.
@@ -43,6 +44,22 @@ const char *mien__registry_preferred(mien_task task, size_t index)
         for (size_t i = 0; i < MIEN_COUNTOF(known_models); i++)
             if (known_models[i].entry.task == task && known_models[i].preference == rank && seen++ == index)
                 return known_models[i].entry.name;
+    return NULL;
+}
+
+const mien__builtin *mien__builtin_find(const char *name)
+{
+    for (const mien__builtin *b = mien__builtins; b->name; b++)
+        if (strcmp(b->name, name) == 0)
+            return b;
+    return NULL;
+}
+
+const char *mien_builtin_at(size_t index)
+{
+    for (const mien__builtin *b = mien__builtins; b->name; b++)
+        if (index-- == 0)
+            return b->name;
     return NULL;
 }
 

@@ -11,7 +11,8 @@
 typedef struct mien__known_model {
     mien_registry_entry entry;
     mien_model_info info; /* strings that repeat the entry's are filled in by mien__registry_describe() */
-    int preference;       /* 1 first choice of its task, 2 second ...; 0 never chosen by itself */
+    int preference; /* among models of its task where none is built in: 1 first choice, 2 second ...; 0 never
+                     */
 } mien__known_model;
 
 /* What a model's scores mean: rows of models/calibration.inc, joined to the list by name. */
@@ -22,6 +23,17 @@ typedef struct mien__calibration {
     const char *protocol;
     mien_operating_point points[MIEN_MAX_OPERATING_POINTS]; /* ascending fmr; ends at the first fmr of 0 */
 } mien__calibration;
+
+/* A model compiled into the library: the bytes of a .mien file, aligned to 64. The table is written by
+ * cmake/builtin.cmake and ends with a NULL name. */
+typedef struct mien__builtin {
+    const char *name;
+    const uint8_t *data, *end;
+} mien__builtin;
+extern const mien__builtin mien__builtins[];
+
+/* Lend a built-in model by name; NULL when there is none. */
+const mien__builtin *mien__builtin_find(const char *name);
 
 /* Describe the source file with that digest (64 hex digits). Strings and points are static.
  * False, *ret_info untouched, when the file is not in the list. */

@@ -95,6 +95,18 @@ static mien_status load_and_describe(void *ctx, mien_error *err)
     return status;
 }
 
+static mien_status load_defaults(void *ctx, mien_error *err)
+{
+    mien_status status = MIEN_OK;
+    (void)ctx;
+    for (int task = MIEN_TASK_DETECT; task <= MIEN_TASK_EMBED && !status; task++) {
+        mien_model *m = NULL;
+        status = mien_model_load_default((mien_task)task, &m, err);
+        mien_model_free(m);
+    }
+    return status;
+}
+
 typedef struct bytes {
     void *data;
     size_t size;
@@ -278,6 +290,8 @@ static void models_are_saved_and_loaded(void **state)
     fclose(f);
     anomaly_run("load from memory", load_memory, &b);
     free(b.data);
+    if (mien_builtin_at(0))
+        anomaly_run("load what is built in", load_defaults, NULL);
 }
 
 static void sessions_run(void **state)

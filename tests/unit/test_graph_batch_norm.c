@@ -99,7 +99,7 @@ static void session_batch_norm_runs_unsimplified_from_a_file(void **state)
     mien__buf file;
     (void)state;
     mien__buf_init(&file, 1 << 24);
-    assert_int_equal(mien__file_write(mien__model_graph(m), &info, &file, NULL), MIEN_OK);
+    assert_int_equal(mien__file_write(mien__model_graph(m), &info, MIEN_STORE_EXACT, &file, NULL), MIEN_OK);
     assert_int_equal(mien_model_load_memory(file.data, file.size, &back, NULL), MIEN_OK);
     assert_int_equal(count(back, MIEN__OP_BatchNorm), 4); /* training finds them again */
     run(back, a, &layers);

@@ -81,7 +81,8 @@ static mien__buf bytes_of(const mien_model *m)
 {
     mien__buf b;
     mien__buf_init(&b, 1 << 24);
-    assert_int_equal(mien__file_write(mien__model_graph(m), mien_model_info_of(m), &b, NULL), MIEN_OK);
+    assert_int_equal(
+        mien__file_write(mien__model_graph(m), mien_model_info_of(m), MIEN_STORE_EXACT, &b, NULL), MIEN_OK);
     return b;
 }
 

@@ -64,7 +64,7 @@ static mien_status walk(const mien__buf *file, double *ret_sum)
     net_fill(in, 3 * 16 * 16, 9);
     if ((st = mien_session_run(s, NULL)) || (st = mien_session_output(s, 2, &v, NULL)) ||
         (st = mien_session_profile(s, 2, NULL)) ||
-        (st = mien__file_write(mien__model_graph(m), mien_model_info_of(m), &out, NULL)))
+        (st = mien__file_write(mien__model_graph(m), mien_model_info_of(m), MIEN_STORE_EXACT, &out, NULL)))
         goto done;
     *ret_sum = 0.0;
     for (int i = 0; i < 7; i++)
@@ -88,7 +88,9 @@ static void session_each_failing_allocation_is_survived(void **state)
     mien_set_allocator(&hook);
     m = make_model();
     mien__buf_init(&file, 1 << 24);
-    assert_int_equal(mien__file_write(mien__model_graph(m), mien_model_info_of(m), &file, NULL), MIEN_OK);
+    assert_int_equal(
+        mien__file_write(mien__model_graph(m), mien_model_info_of(m), MIEN_STORE_EXACT, &file, NULL),
+        MIEN_OK);
     mien_model_free(m);
     assert_int_equal(walk(&file, &want), MIEN_OK);
     const long before = heap.live;
