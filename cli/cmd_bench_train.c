@@ -174,7 +174,7 @@ static int run_train(void *p, int argc, char **argv)
     if (st == MIEN_OK)
         print_train(opts, &result, &layers);
     else if (!cli_stopped())
-        rc = cli_fail(&err);
+        rc = st == MIEN_E_ARG ? cli_usage(&cli_verb_bench_train, "%s", err.message) : cli_fail(&err);
     free_layers(&layers);
     return rc;
 }
