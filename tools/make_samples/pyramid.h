@@ -1,0 +1,17 @@
+/* Adding pictures level by level. */
+#ifndef SAMPLES_PYRAMID_H
+#define SAMPLES_PYRAMID_H
+
+#include "person.h"
+
+/* Soft masks that add up to 1 at every px, one for each donor: the head's is all outside the face. */
+typedef struct face_masks {
+    canvas part[N_DONORS];
+} face_masks;
+face_masks face_masks_new(const shape *marks, int side);
+void face_masks_free(face_masks *m);
+
+/* Fine levels by the masks, coarse levels more and more mixed; alpha is the head's. */
+canvas pyramid_blend(const canvas *parts, const face_masks *masks);
+
+#endif
