@@ -56,20 +56,30 @@ canvas canvas_load(const char *path, int side)
     return a;
 }
 
+mien_image *canvas_image(const canvas *a)
+{
+    mien_error err = MIEN_ERROR_INIT;
+    mien_image *img = NULL;
+    if (mien_image_new(a->w, a->h, NULL, 0, &img, &err))
+        die("picture", err.message);
+    const size_t stride = mien_image_view_of(img).stride_bytes;
+    for (int y = 0; y < a->h; y++)
+        for (int x = 0; x < a->w; x++)
+            for (int k = 0; k < 3; k++) {
+                const float v = canvas_at(a, x, y)[a->c < 3 ? 0 : k];
+                mien_image_pixels(img)[(size_t)y * stride + (size_t)x * 3 + (size_t)k] =
+                    (uint8_t)(clamp01(v) * 255 + 0.5f);
+            }
+    return img;
+}
+
 void canvas_save(const canvas *a, const char *path, int quality)
 {
     mien_error err = MIEN_ERROR_INIT;
-    const size_t n = (size_t)a->w * (size_t)a->h;
-    uint8_t *rgb = take_memory(n, 3);
-    for (size_t i = 0; i < n; i++)
-        for (int k = 0; k < 3; k++) {
-            const float v = a->p[i * (size_t)a->c + (size_t)(a->c < 3 ? 0 : k)];
-            rgb[i * 3 + (size_t)k] = (uint8_t)(clamp01(v) * 255 + 0.5f);
-        }
-    const mien_image_view v = { rgb, a->w, a->h, (size_t)a->w * 3 };
-    if (mien_image_save(v, path, quality, &err))
+    mien_image *img = canvas_image(a);
+    if (mien_image_save(mien_image_view_of(img), path, quality, &err))
         die(path, err.message);
-    free(rgb);
+    mien_image_free(img);
 }
 
 static int border(int i, int n)
@@ -113,28 +123,39 @@ void canvas_bicubic(const canvas *a, float x, float y, float *ret)
         }
 }
 
-/* One line of n elements, `step` floats apart. */
-static void blur_line(float *line, int n, size_t step, const float *kernel, int r, float *work)
+/* Every row of a, and then every column, under the kernel; both passes add whole rows, which the compiler vectorises. */
+static void convolve(canvas *a, const float *kernel, int r)
 {
-    for (int i = 0; i < n; i++)
-        work[i] = line[(size_t)i * step];
-    for (int i = 0; i < n; i++) {
-        float s = 0;
-        if (i >= r && i + r < n)
-            for (int k = -r; k <= r; k++)
-                s += kernel[k + r] * work[i + k];
-        else
-            for (int k = -r; k <= r; k++)
-                s += kernel[k + r] * work[border(i + k, n)];
-        line[(size_t)i * step] = s;
+    const int c = a->c, row = a->w * c;
+    float *wide = take_memory((size_t)(row + 2 * r * c), sizeof *wide);
+    canvas from = canvas_new(a->w, a->h, c);
+    for (int y = 0; y < a->h; y++) {
+        const float *src = canvas_at(a, 0, y);
+        float *dst = canvas_at(&from, 0, y);
+        for (int i = -r * c; i < row + r * c; i++)
+            wide[i + r * c] = src[border(i < 0 ? -((c - 1 - i) / c) : i / c, a->w) * c + ((i % c) + c) % c];
+        for (int k = 0; k <= 2 * r; k++)
+            for (int i = 0; i < row; i++)
+                dst[i] += kernel[k] * wide[i + k * c];
     }
+    for (int y = 0; y < a->h; y++) {
+        float *dst = canvas_at(a, 0, y);
+        memset(dst, 0, (size_t)row * sizeof *dst);
+        for (int k = -r; k <= r; k++) {
+            const float *src = canvas_at(&from, 0, border(y + k, a->h));
+            for (int i = 0; i < row; i++)
+                dst[i] += kernel[k + r] * src[i];
+        }
+    }
+    canvas_free(&from);
+    free(wide);
 }
 
 void canvas_blur(canvas *a, float sigma_px)
 {
     if (sigma_px < 0.2f)
         return;
-    if (sigma_px > 12) { /* a small copy is as good, and quick */
+    if (sigma_px > 8) { /* a small copy is as good, and quick */
         canvas half = canvas_resize(a, (a->w + 1) / 2, (a->h + 1) / 2);
         canvas_blur(&half, sigma_px / 2);
         canvas whole = canvas_resize(&half, a->w, a->h);
@@ -144,19 +165,12 @@ void canvas_blur(canvas *a, float sigma_px)
         return;
     }
     const int r = (int)ceilf(3 * sigma_px);
-    float kernel[2 * 40 + 1], sum = 0;
+    float kernel[2 * 24 + 1], sum = 0;
     for (int k = -r; k <= r; k++)
         sum += kernel[k + r] = expf(-0.5f * (float)(k * k) / (sigma_px * sigma_px));
     for (int k = 0; k <= 2 * r; k++)
         kernel[k] /= sum;
-    float *work = take_memory((size_t)(a->w > a->h ? a->w : a->h), sizeof *work);
-    for (int k = 0; k < a->c; k++) {
-        for (int y = 0; y < a->h; y++)
-            blur_line(canvas_at(a, 0, y) + k, a->w, (size_t)a->c, kernel, r, work);
-        for (int x = 0; x < a->w; x++)
-            blur_line(canvas_at(a, x, 0) + k, a->h, (size_t)a->w * (size_t)a->c, kernel, r, work);
-    }
-    free(work);
+    convolve(a, kernel, r);
 }
 
 canvas canvas_resize(const canvas *a, int w, int h)

@@ -3,6 +3,7 @@
 #ifndef SAMPLES_CANVAS_H
 #define SAMPLES_CANVAS_H
 
+#include <mien/image.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,7 +21,9 @@ void canvas_free(canvas *a); /* leaves it empty */
 
 /* A picture file scaled to side x side px. */
 canvas canvas_load(const char *path, int side);
-/* Rounded to 8 bits and written as JPEG or PNG by its ending. */
+/* Rounded to 8 bits; without alpha. */
+mien_image *canvas_image(const canvas *a);
+/* The same, written as JPEG or PNG by its ending. */
 void canvas_save(const canvas *a, const char *path, int quality);
 
 static inline float *canvas_at(const canvas *a, int x, int y)

@@ -1,23 +1,21 @@
-/* A face of several donors.
+/* A face drawn from the model, with the detail of photographs.
  *
- * Shape. Each donor's template is projected on the model's modes; a random mix of the coefficients, stretched to the
- * length of a person's, is a face as far from the mean as people are, and between or beyond its donors.
- *
- * Texture. Each donor's whole picture is warped straight to the wanted shape, so that it is resampled once and stays
- * sharp, and matched in skin colour to the donor of the head. The pictures are then added in Laplacian pyramids (Burt
- * and Adelson 1983): the finest levels come from one donor at a place (averages of skin and hair look waxy), divided
- * by soft masks of eyes, nose and mouth; the coarser the level, the more it is the mix of all donors.
+ * Shape and coarse texture come from people.h and are nobody's. What makes a picture look like a photograph, pores, hairs,
+ * the lines of lids and lips, cannot be had from sums of many people, which look waxy. It comes from four donors,
+ * each for a part: head and hair, eyes, nose and cheeks, mouth and chin. Each donor's picture is warped straight
+ * to the wanted shape, so that it is resampled once, and matched in skin colour to the donor of the head; parts are
+ * joined, and the model's texture put in the place of their own coarse levels, in pyramid.c.
  *
  * Pose. Marks are turned as points of a generic head and the pictures follow them; up to some 15 degrees a photograph
- * bears that. A smile's shape is the donor of the mouth's, as found by track_shape(), its texture that of the
- * donors' smiling pictures. */
+ * bears that. A smile's shape is the mouth donor's, as found by track_shape(), its texture the difference between
+ * the donors' smiling and neutral pictures. */
 #include "person.h"
+#include "face_warp.h"
 #include "matte.h"
 #include "pyramid.h"
 #include "track.h"
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 static void donor_read(const char *folder, int id, donor *ret)
 {
@@ -31,34 +29,15 @@ static void donor_read(const char *folder, int id, donor *ret)
     ret->marks[1] = track_shape(&ret->photo[0], &ret->marks[0], &ret->photo[1]);
 }
 
-void identity_new(const char *folder, const int *ids, const shape_model *model, dice *d, float length, identity *ret)
+/* What smiling adds to a shape in the model's frame. */
+static shape smile_of(const donor *m, const shape *mean)
 {
-    float weights[N_DONORS], sum = 0, mix[N_MODES] = { 0 };
-    for (int k = 0; k < N_DONORS; k++)
-        sum += weights[k] = dice_range(d, 0.6f, 1);
-    for (int k = 0; k < N_DONORS; k++) {
-        float coef[N_MODES];
-        donor_read(folder, ids[k], &ret->donors[k]);
-        shape_model_project(model, &ret->donors[k].marks[0], coef);
-        for (int i = 0; i < N_MODES; i++)
-            mix[i] += weights[k] / sum * coef[i];
-    }
-    for (int i = 0; i < N_MODES; i++) /* something no donor has */
-        mix[i] += 0.35f * model->sigma[i] * dice_normal(d);
-    ret->own = shape_model_make(model, mix, length);
-    const donor *m = &ret->donors[DONOR_MOUTH];
-    const shape calm = similarity_apply(similarity_fit(&m->marks[0], &model->mean, POINT_STABLE), &m->marks[0]);
-    const shape glad = similarity_apply(similarity_fit(&m->marks[1], &calm, POINT_STABLE), &m->marks[1]);
+    const shape calm = similarity_apply(similarity_fit(&m->marks[0], mean, POINT_STABLE), &m->marks[0]);
+    shape glad = similarity_apply(similarity_fit(&m->marks[1], &calm, POINT_STABLE), &m->marks[1]);
     for (int i = 0; i < N_POINTS; i++)
         for (int k = 0; k < 2; k++)
-            ret->smile.p[i][k] = glad.p[i][k] - calm.p[i][k];
-}
-
-void identity_free(identity *p)
-{
-    for (int k = 0; k < N_DONORS; k++)
-        for (int e = 0; e < 2; e++)
-            canvas_free(&p->donors[k].photo[e]);
+            glad.p[i][k] -= calm.p[i][k];
+    return glad;
 }
 
 float head_depth(float x, float y)
@@ -87,6 +66,30 @@ static void turn(shape *s, float yaw, float pitch)
     }
 }
 
+/* Ears, hair and neck go where the face beside them goes, the less the farther they are from it. */
+static void follow(const shape *head, shape *s)
+{
+    const float unit = hypotf(head->p[1][0] - head->p[0][0], head->p[1][1] - head->p[0][1]);
+    for (int i = 0; i < N_POINTS; i++) {
+        if (point_kind(i) & POINT_FACE)
+            continue;
+        float sum[3] = { 0 }, nearest = 1e9f;
+        for (int j = 0; j < N_POINTS; j++) {
+            if (!(point_kind(j) & POINT_FACE))
+                continue;
+            const float d = hypotf(head->p[i][0] - head->p[j][0], head->p[i][1] - head->p[j][1]) / unit;
+            const float w = expf(-0.5f * d * d / (0.3f * 0.3f)) + 1e-9f;
+            nearest = fminf(nearest, d);
+            sum[0] += w * (s->p[j][0] - head->p[j][0]);
+            sum[1] += w * (s->p[j][1] - head->p[j][1]);
+            sum[2] += w;
+        }
+        const float fade = expf(-nearest / 1.2f);
+        for (int k = 0; k < 2; k++)
+            s->p[i][k] = head->p[i][k] + fade * sum[k] / sum[2];
+    }
+}
+
 /* Where the marks lie in the picture: the own shape in the place of the head donor's. */
 static shape place(const identity *p, pose how)
 {
@@ -96,76 +99,90 @@ static shape place(const identity *p, pose how)
         for (int k = 0; k < 2; k++)
             s.p[i][k] += how.expression * p->smile.p[i][k];
     shape t = similarity_apply(similarity_fit(&s, head, how.smiling ? POINT_STABLE : POINT_FACE), &s);
-    for (int i = 0; i < N_POINTS; i++)
-        if (!(point_kind(i) & POINT_FACE))
-            for (int k = 0; k < 2; k++)
-                t.p[i][k] = head->p[i][k];
+    follow(head, &t);
     turn(&t, how.yaw, how.pitch);
     return t;
 }
 
-/* A donor's picture in the wanted shape. The head's also keeps its outline and the picture's border in place. */
-static canvas carry(const canvas *photo, const shape *marks, const shape *to, int whole)
+/* What leads to the shape of one picture. */
+typedef struct way_to {
+    face_way head, face;
+    face_masks masks;
+} way_to;
+
+/* The donors' pictures in the wanted shape; the head's has alpha. */
+static void carry_donors(const identity *p, int smiling, const way_to *to, canvas *ret)
 {
-    float a[N_POINTS + 32][2], b[N_POINTS + 32][2];
-    int n = 0;
-    for (int i = 0; i < N_POINTS; i++) {
-        if (!(point_kind(i) & (whole ? POINT_FACE | POINT_OUTLINE : POINT_FACE)))
-            continue;
-        for (int k = 0; k < 2; k++) {
-            a[n][k] = to->p[i][k];
-            b[n][k] = marks->p[i][k];
-        }
-        n++;
+    for (int k = 0; k < N_DONORS; k++) {
+        const donor *d = &p->donors[k];
+        const face_way *way = k == DONOR_HEAD ? &to->head : &to->face;
+        ret[k] = face_carry(way, &d->photo[smiling], &d->marks[smiling]);
+        if (k != DONOR_HEAD)
+            face_match_colour(&ret[k], &ret[DONOR_HEAD], &to->masks.part[DONOR_NOSE]);
     }
-    for (int i = 0; i < 8 && whole; i++) {
-        const float t = (float)(i % 8) / 7 * SIDE;
-        const float edge[4][2] = { { t, 0 }, { t, SIDE }, { 0, t }, { SIDE, t } };
-        for (int e = 0; e < 4 && n < N_POINTS + 32; e++, n++)
-            for (int k = 0; k < 2; k++)
-                a[n][k] = b[n][k] = edge[e][k];
-    }
-    warp f = warp_new((const float (*)[2])a, (const float (*)[2])b, n, SIDE, SIDE);
-    canvas r = warp_apply(&f, photo);
-    warp_free(&f);
-    return r;
 }
 
-/* Multiply colours so that the face's mean, over the mask, becomes that of `like`. */
-static void match_colour(canvas *a, const canvas *like, const canvas *mask)
+void identity_read(const char *folder, const people *model, const int *donors, identity *ret)
 {
-    double own[3] = { 0 }, want[3] = { 0 };
-    for (size_t i = 0; i < (size_t)SIDE * SIDE; i++)
-        for (size_t k = 0; k < 3; k++) {
-            own[k] += (double)mask->p[i] * (double)a->p[i * (size_t)a->c + k];
-            want[k] += (double)mask->p[i] * (double)like->p[i * (size_t)like->c + k];
-        }
-    for (size_t i = 0; i < (size_t)SIDE * SIDE; i++)
-        for (size_t k = 0; k < 3; k++)
-            a->p[i * (size_t)a->c + k] *= (float)(want[k] / own[k]);
+    *ret = (identity){ .like = people_find(model, donors[DONOR_HEAD]) };
+    for (int k = 0; k < N_DONORS; k++)
+        donor_read(folder, donors[k], &ret->donors[k]);
+    for (int e = 0; e < 2; e++) {
+        canvas *photo = &ret->donors[DONOR_HEAD].photo[e], cut = matte_person(photo);
+        canvas_free(photo);
+        *photo = cut;
+    }
+    ret->smile = smile_of(&ret->donors[DONOR_MOUTH], &model->mean);
+}
+
+void identity_new(const people *model, dice *d, const int *away, int n_away, identity *p)
+{
+    float weights[MAX_PEOPLE];
+    people_draw(model, p->like, d, weights);
+    for (int i = 0; i < n_away; i++)
+        people_step_away(model, away[i], weights);
+    p->own = people_shape(model, weights);
+    p->marks = place(p, (pose){ 0, 0, 0, 0 });
+    face_masks masks = face_masks_new(&p->marks, SIDE);
+    canvas like = canvas_resize(&p->donors[DONOR_HEAD].photo[0], SMALL, SMALL);
+    canvas mask = canvas_resize(&masks.part[DONOR_NOSE], SMALL, SMALL);
+    canvas small = people_texture(model, weights, &p->marks, &like, &mask);
+    canvas_free(&p->skin);
+    p->skin = canvas_resize(&small, SIDE, SIDE);
+    canvas_free(&small);
+    canvas_free(&mask);
+    canvas_free(&like);
+    face_masks_free(&masks);
+}
+
+void identity_free(identity *p)
+{
+    for (int k = 0; k < N_DONORS; k++)
+        for (int e = 0; e < 2; e++)
+            canvas_free(&p->donors[k].photo[e]);
+    canvas_free(&p->skin);
 }
 
 canvas identity_draw(const identity *p, pose how, shape *ret_marks)
 {
-    const shape to = place(p, how);
-    face_masks masks = face_masks_new(&to, SIDE);
-    canvas parts[N_DONORS];
+    const shape marks = place(p, how);
+    way_to to = { face_way_new(&marks, SIDE, 1), face_way_new(&marks, SIDE, 0), face_masks_new(&marks, SIDE) };
+    canvas shown[N_DONORS], calm[N_DONORS];
+    carry_donors(p, how.smiling, &to, shown);
+    if (how.smiling)
+        carry_donors(p, 0, &to, calm);
+    canvas skin = face_carry(&to.face, &p->skin, &p->marks);
+    face_match_colour(&skin, &shown[DONOR_HEAD], &to.masks.part[DONOR_NOSE]);
+    canvas r = pyramid_blend(shown, how.smiling ? calm : shown, &skin, &to.masks);
+    canvas_free(&skin);
     for (int k = 0; k < N_DONORS; k++) {
-        const donor *d = &p->donors[k];
-        const canvas *photo = &d->photo[how.smiling];
-        if (k == DONOR_HEAD) {
-            canvas cut = matte_person(photo);
-            parts[k] = carry(&cut, &d->marks[how.smiling], &to, 1);
-            canvas_free(&cut);
-        } else {
-            parts[k] = carry(photo, &d->marks[how.smiling], &to, 0);
-            match_colour(&parts[k], &parts[DONOR_HEAD], &masks.part[DONOR_NOSE]);
-        }
+        canvas_free(&shown[k]);
+        if (how.smiling)
+            canvas_free(&calm[k]);
     }
-    canvas r = pyramid_blend(parts, &masks);
-    for (int k = 0; k < N_DONORS; k++)
-        canvas_free(&parts[k]);
-    face_masks_free(&masks);
-    *ret_marks = to;
+    face_masks_free(&to.masks);
+    face_way_free(&to.face);
+    face_way_free(&to.head);
+    *ret_marks = marks;
     return r;
 }

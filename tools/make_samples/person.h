@@ -1,35 +1,37 @@
-/* People who do not exist: a shape from the statistical model, a texture from several donors. */
+/* People who do not exist: shape and coarse texture from the statistical model, fine detail from several donors. */
 #ifndef SAMPLES_PERSON_H
 #define SAMPLES_PERSON_H
 
-#include "shape.h"
+#include "people.h"
 
-enum { SIDE = 900, N_DONORS = 4 }; /* px of a work picture; donors of one identity */
-
-/* What each donor gives the fine detail of; the coarse is shared. */
-enum { DONOR_HEAD = 0, DONOR_EYES = 1, DONOR_NOSE = 2, DONOR_MOUTH = 3 };
+/* What each donor gives the fine detail of. */
+enum { DONOR_HEAD = 0, DONOR_EYES = 1, DONOR_NOSE = 2, DONOR_MOUTH = 3, N_DONORS = 4 };
 
 typedef struct donor {
-    canvas photo[2]; /* neutral, smiling */
+    canvas photo[2]; /* neutral, smiling; the head's cut out, with alpha */
     shape marks[2];
 } donor;
 
 typedef struct identity {
     donor donors[N_DONORS];
+    const person *like; /* the head's */
     shape own;   /* neutral, in the model's frame */
     shape smile; /* what smiling adds to it */
+    shape marks; /* neutral and unturned, in px of a work picture */
+    canvas skin; /* the model's texture, there */
 } identity;
 
 /* How one picture shows the person. */
 typedef struct pose {
-    int smiling;      /* which of the donors' pictures the texture comes from */
-    float expression; /* how much of the smile's shape: 1 with smiling, else about 0 to 0.3 */
+    int smiling;      /* which of the donors' pictures the detail comes from */
+    float expression; /* how much of the smile's shape: about 1 with smiling, else 0 to 0.3 */
     float yaw, pitch; /* rad; positive: the subject looks to the viewer's right, down */
 } pose;
 
-/* Read donors `ids` of the London Set in `folder`, and give them a shape of their own.
- * `length`: distance from the mean face, 1 as far as people are. */
-void identity_new(const char *folder, const int *ids, const shape_model *model, dice *d, float length, identity *ret);
+/* Read the donors, numbers of the London Set in `folder`; then draw a person of the head donor's sex and origin, as
+ * often as wanted, and move away from the people `away`, a step for each time they are named. */
+void identity_read(const char *folder, const people *model, const int *donors, identity *ret);
+void identity_new(const people *model, dice *d, const int *away, int n_away, identity *p);
 void identity_free(identity *p);
 
 /* The person on a transparent ground, SIDE x SIDE px, R G B alpha; *ret_marks where the template's points are. */

@@ -5,8 +5,8 @@
 
 enum { LEVELS = 7, MAX_CORNERS = 40 };
 
-/* How much of each level, finest first, is the mix of the donors instead of the one whose place it is. */
-static const float mixed[LEVELS] = { 0, 0.1f, 0.4f, 0.55f, 0.65f, 0.75f, 0.75f };
+/* How much of each level, finest first, is the model's instead of the donors'. */
+static const float mixed[LEVELS] = { 0, 0, 0.75f, 0.95f, 0.95f, 0.95f, 0.95f };
 
 typedef struct polygon {
     float p[MAX_CORNERS][2];
@@ -93,72 +93,93 @@ void face_masks_free(face_masks *m)
         canvas_free(&m->part[k]);
 }
 
-/* a (replaced by its half-size copy) -> what the halving lost. */
-static canvas peel(canvas *a)
-{
-    canvas small = canvas_resize(a, (a->w + 1) / 2, (a->h + 1) / 2), back = canvas_resize(&small, a->w, a->h);
-    const size_t n = (size_t)a->w * (size_t)a->h * (size_t)a->c;
-    for (size_t i = 0; i < n; i++)
-        back.p[i] = a->p[i] - back.p[i];
-    canvas_free(a);
-    *a = small;
-    return back;
-}
+typedef struct pyramid {
+    canvas level[LEVELS];
+} pyramid;
 
-/* The weighted sum of one level; masks are of its size. */
-static canvas blend_level(const canvas *parts, const canvas *masks, float mix)
+static pyramid pyramid_new(const canvas *a)
 {
-    canvas r = canvas_new(parts[0].w, parts[0].h, 3);
-    for (size_t i = 0; i < (size_t)r.w * (size_t)r.h; i++) {
-        const float face = 1 - masks[DONOR_HEAD].p[i];
-        for (int d = 0; d < N_DONORS; d++) {
-            const float own = masks[d].p[i], even = d == DONOR_HEAD ? 1 - face + face / N_DONORS : face / N_DONORS;
-            const float w = (1 - mix) * own + mix * even;
-            for (size_t k = 0; k < 3; k++)
-                r.p[i * 3 + k] += w * parts[d].p[i * (size_t)parts[d].c + k];
-        }
+    pyramid r;
+    canvas rest = canvas_copy(a);
+    for (int l = 0; l + 1 < LEVELS; l++) {
+        canvas small = canvas_resize(&rest, (rest.w + 1) / 2, (rest.h + 1) / 2);
+        r.level[l] = canvas_resize(&small, rest.w, rest.h);
+        const size_t n = (size_t)rest.w * (size_t)rest.h * (size_t)rest.c;
+        for (size_t i = 0; i < n; i++)
+            r.level[l].p[i] = rest.p[i] - r.level[l].p[i];
+        canvas_free(&rest);
+        rest = small;
     }
+    r.level[LEVELS - 1] = rest;
     return r;
 }
 
-canvas pyramid_blend(const canvas *parts, const face_masks *masks)
+static void pyramid_free(pyramid *p)
 {
-    canvas a[N_DONORS], m[N_DONORS], levels[LEVELS];
-    for (int d = 0; d < N_DONORS; d++) {
-        a[d] = canvas_copy(&parts[d]);
-        m[d] = canvas_copy(&masks->part[d]);
-    }
+    for (int l = 0; l < LEVELS; l++)
+        canvas_free(&p->level[l]);
+}
+
+/* sum.rgb += weight * mask * a.rgb, level by level. */
+static void add_masked(pyramid *sum, const canvas *a, const canvas *mask, const float *weights)
+{
+    pyramid p = pyramid_new(a);
+    canvas m = canvas_copy(mask);
     for (int l = 0; l < LEVELS; l++) {
-        canvas fine[N_DONORS];
-        for (int d = 0; d < N_DONORS; d++)
-            fine[d] = l + 1 < LEVELS ? peel(&a[d]) : canvas_copy(&a[d]);
-        levels[l] = blend_level(fine, m, mixed[l]);
-        for (int d = 0; d < N_DONORS; d++) {
-            canvas_free(&fine[d]);
-            canvas small = canvas_resize(&m[d], (m[d].w + 1) / 2, (m[d].h + 1) / 2);
-            canvas_free(&m[d]);
-            m[d] = small;
-        }
+        canvas *to = &sum->level[l];
+        for (size_t i = 0; i < (size_t)to->w * (size_t)to->h; i++)
+            for (size_t k = 0; k < 3; k++)
+                to->p[i * 3 + k] += weights[l] * m.p[i] * p.level[l].p[i * (size_t)a->c + k];
+        canvas half = canvas_resize(&m, (m.w + 1) / 2, (m.h + 1) / 2);
+        canvas_free(&m);
+        m = half;
     }
-    canvas sum = levels[LEVELS - 1];
+    canvas_free(&m);
+    pyramid_free(&p);
+}
+
+static canvas collapse(const pyramid *p)
+{
+    canvas sum = canvas_copy(&p->level[LEVELS - 1]);
     for (int l = LEVELS - 2; l >= 0; l--) {
-        canvas up = canvas_resize(&sum, levels[l].w, levels[l].h);
-        for (size_t i = 0; i < (size_t)up.w * (size_t)up.h * 3; i++)
-            up.p[i] += levels[l].p[i];
+        const canvas *fine = &p->level[l];
+        canvas up = canvas_resize(&sum, fine->w, fine->h);
+        for (size_t i = 0; i < (size_t)up.w * (size_t)up.h * (size_t)up.c; i++)
+            up.p[i] += fine->p[i];
         canvas_free(&sum);
-        canvas_free(&levels[l]);
         sum = up;
     }
-    canvas r = canvas_new(sum.w, sum.h, 4);
-    for (size_t i = 0; i < (size_t)r.w * (size_t)r.h; i++) {
-        for (size_t k = 0; k < 3; k++)
-            r.p[i * 4 + k] = clamp01(sum.p[i * 3 + k]);
-        r.p[i * 4 + 3] = parts[DONOR_HEAD].p[i * 4 + 3];
+    return sum;
+}
+
+canvas pyramid_blend(const canvas *shown, const canvas *calm, const canvas *skin, const face_masks *masks)
+{
+    const int w = skin->w, h = skin->h;
+    const size_t n = (size_t)w * (size_t)h;
+    float ones[LEVELS], minus[LEVELS];
+    canvas zero = canvas_new(w, h, 3), face = canvas_new(w, h, 1);
+    pyramid sum = pyramid_new(&zero);
+    for (int l = 0; l < LEVELS; l++) {
+        ones[l] = 1;
+        minus[l] = -mixed[l];
     }
-    canvas_free(&sum);
+    for (size_t i = 0; i < n; i++)
+        face.p[i] = 1 - masks->part[DONOR_HEAD].p[i];
     for (int d = 0; d < N_DONORS; d++) {
-        canvas_free(&a[d]);
-        canvas_free(&m[d]);
+        add_masked(&sum, &shown[d], &masks->part[d], ones);
+        if (d != DONOR_HEAD)
+            add_masked(&sum, &calm[d], &masks->part[d], minus);
     }
+    add_masked(&sum, skin, &face, mixed);
+    canvas rgb = collapse(&sum), r = canvas_new(w, h, 4);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < 3; k++)
+            r.p[i * 4 + k] = clamp01(rgb.p[i * 3 + k]);
+        r.p[i * 4 + 3] = clamp01(shown[DONOR_HEAD].p[i * 4 + 3]);
+    }
+    canvas_free(&rgb);
+    pyramid_free(&sum);
+    canvas_free(&face);
+    canvas_free(&zero);
     return r;
 }
