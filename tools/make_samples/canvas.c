@@ -1,5 +1,5 @@
-/* Pictures of floats: reading, writing, sampling, Gaussian blur (separable, exact kernel of 3 sigma), random numbers and
- * lattice noise (Perlin 1985: values at integer points, blended by a quintic). */
+/* Pictures of floats: reading, writing, sampling, Gaussian blur (separable, exact kernel of 3 sigma), random
+ * numbers and lattice noise (Perlin 1985: values at integer points, blended by a quintic). */
 #include "canvas.h"
 #include <math.h>
 #include <mien/mien.h>
@@ -123,7 +123,8 @@ void canvas_bicubic(const canvas *a, float x, float y, float *ret)
         }
 }
 
-/* Every row of a, and then every column, under the kernel; both passes add whole rows, which the compiler vectorises. */
+/* Every row of a, and then every column, under the kernel; both passes add whole rows, which the compiler
+ * vectorises. */
 static void convolve(canvas *a, const float *kernel, int r)
 {
     const int c = a->c, row = a->w * c;
@@ -209,7 +210,8 @@ float dice_range(dice *d, float lo, float hi)
     return lo + (hi - lo) * (float)(dice_next(d) >> 40) / 16777216.0f;
 }
 
-float dice_normal(dice *d) /* sum of twelve: close enough, and free of logarithms that differ between libraries */
+float dice_normal(
+    dice *d) /* sum of twelve: close enough, and free of logarithms that differ between libraries */
 {
     float s = -6;
     for (int i = 0; i < 12; i++)
@@ -244,8 +246,9 @@ float fractal2(float x, float y, int octaves, uint32_t seed)
         sum += gain * noise2(x, y, seed + (uint32_t)i * 101u);
         norm += gain;
         gain *= 0.5f;
-        x = x * 2 + 13.7f;
-        y = y * 2 + 7.3f;
+        const float u = 1.6f * x - 1.2f * y + 13.7f; /* turned, so that the lattices do not line up */
+        y = 1.2f * x + 1.6f * y + 7.3f;
+        x = u;
     }
     return sum / norm;
 }

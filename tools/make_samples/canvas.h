@@ -1,5 +1,5 @@
-/* Pictures of floats for the sample maker: 1, 3 or 4 interleaved channels, gamma-coded values, 0 black and 1 white.
- * A failing allocation or file ends the program: nothing here has a caller that could do better. */
+/* Pictures of floats for the sample maker: 1, 3 or 4 interleaved channels, gamma-coded values, 0 black and 1
+ * white. A failing allocation or file ends the program: nothing here has a caller that could do better. */
 #ifndef SAMPLES_CANVAS_H
 #define SAMPLES_CANVAS_H
 

@@ -25,7 +25,7 @@ face_way face_way_new(const shape *to, int side, int whole)
 {
     float p[N_POINTS + EDGE_POINTS][2];
     const int n = collect(to, side, whole, p);
-    return (face_way){ spline_new((const float (*)[2])p, n, side, side), side, whole };
+    return (face_way){ spline_new((const float(*)[2])p, n, side, side), side, whole };
 }
 
 void face_way_free(face_way *w)
@@ -37,7 +37,7 @@ canvas face_carry(const face_way *w, const canvas *photo, const shape *marks)
 {
     float p[N_POINTS + EDGE_POINTS][2];
     collect(marks, w->side, w->whole, p);
-    warp f = warp_new(w->through, (const float (*)[2])p);
+    warp f = warp_new(w->through, (const float(*)[2])p);
     canvas r = warp_apply(&f, photo);
     warp_free(&f);
     return r;

@@ -4,8 +4,8 @@
 
 #include "shape.h"
 
-/* The way to one shape in a square picture of side px. With `whole` the head's outline and the picture's border
- * are carried too; without, only the face is meant. */
+/* The way to one shape in a square picture of side px. With `whole` the head's outline and the picture's
+ * border are carried too; without, only the face is meant. */
 typedef struct face_way {
     spline *through;
     int side, whole;

@@ -1,4 +1,5 @@
-/* Embeddings of all people's neutral and smiling pictures, and the greatest similarity of a new face to them. */
+/* Embeddings of all people's neutral and smiling pictures, and the greatest similarity of a new face to them.
+ */
 #include "nobody.h"
 #include <mien/mien.h>
 #include <stdio.h>
@@ -52,7 +53,8 @@ judges *judges_new(const char *folder, const char *const *models, int n_models, 
         die("detector", err.message);
     for (int i = 0; i < n_models; i++) {
         judge *g = &j->each[i];
-        if (mien_model_load(models[i], &g->model, &err) || mien_embedder_new(g->model, NULL, &g->embedder, &err) ||
+        if (mien_model_load(models[i], &g->model, &err) ||
+            mien_embedder_new(g->model, NULL, &g->embedder, &err) ||
             mien_model_threshold(g->model, 1e-3, &g->threshold, &err))
             die(models[i], err.message);
         g->len = (size_t)mien_model_info_of(g->model)->embedding_len;
@@ -61,8 +63,8 @@ judges *judges_new(const char *folder, const char *const *models, int n_models, 
     for (int i = 0; i < 2 * n_ids; i++) {
         char path[4096];
         mien_image *img = NULL;
-        snprintf(path, sizeof path, i % 2 ? "%s/smiling_front/%03d_08.jpg" : "%s/neutral_front/%03d_03.jpg", folder,
-                 ids[i / 2]);
+        snprintf(path, sizeof path, i % 2 ? "%s/smiling_front/%03d_08.jpg" : "%s/neutral_front/%03d_03.jpg",
+                 folder, ids[i / 2]);
         if (mien_image_load(path, NULL, &img, &err))
             die(path, err.message);
         j->ids[j->n_vectors] = ids[i / 2];
@@ -84,7 +86,7 @@ void judges_free(judges *j)
     free(j);
 }
 
-double judges_margin(judges *j, const canvas *a, int remember, int *ret_nearest)
+double judges_margin(judges *j, const canvas *a, int *ret_nearest)
 {
     mien_image *img = canvas_image(a);
     const int found = embed(j, mien_image_view_of(img));
@@ -102,7 +104,5 @@ double judges_margin(judges *j, const canvas *a, int remember, int *ret_nearest)
             }
         }
     }
-    if (found && remember)
-        j->ids[j->n_vectors++] = -1;
     return least;
 }

@@ -6,13 +6,14 @@
 
 typedef struct judges judges;
 
-/* Models by name or path; each must have a calibration. The people's pictures are those of the London Set in `folder`. */
+/* Models by name or path; each must have a calibration. The people's pictures are those of the London Set in
+ * `folder`. */
 judges *judges_new(const char *folder, const char *const *models, int n_models, const int *ids, int n_ids);
 void judges_free(judges *j);
 
-/* How far the face in `a` stays under the models' thresholds (false match rate 1e-3) with everybody: the least
- * difference, negative when somebody would be recognised; -1 when no face is found. Asked to `remember`, it is
- * one of the people from then on, number -1. *ret_nearest is whom it is most like. */
-double judges_margin(judges *j, const canvas *a, int remember, int *ret_nearest);
+/* How far the face in `a` stays under the models' thresholds (false match rate 1e-3) with everybody: the
+ * least difference, negative when somebody would be recognised; -1 when no face is found. *ret_nearest is
+ * whom it is most like. */
+double judges_margin(judges *j, const canvas *a, int *ret_nearest);
 
 #endif

@@ -1,14 +1,15 @@
 /* A statistical model of shape and texture.
  *
- * Shapes are aligned to their mean by generalised Procrustes analysis (Gower 1975); textures are the pictures warped to
- * one shape, as in active appearance models (Cootes, Edwards, Taylor 2001). A new person is
+ * Shapes are aligned to their mean by generalised Procrustes analysis (Gower 1975); textures are the pictures
+ * warped to one shape, as in active appearance models (Cootes, Edwards, Taylor 2001). A new person is
  *
  *     x = m(sex, origin) + length * sum_j g_j (x_j - m(sex_j, origin_j)) / sqrt(n),   g_j standard normal,
  *     m(sex, origin) = mean of the sex + mean of the origin - mean of all,
  *
- * the same g for shape and texture, j over the n people of that sex. With length 1 its covariance is exactly the
- * people's about the additive means, so no eigenvectors are needed to draw from it, and each of them has a share
- * of about 1 / sqrt(n) in the new person's difference from the mean. Everything is a weighted sum over people. */
+ * the same g for shape and texture, j over the n people of that sex. With length 1 its covariance is exactly
+ * the people's about the additive means, so no eigenvectors are needed to draw from it, and each of them has
+ * a share of about 1 / sqrt(n) in the new person's difference from the mean. Everything is a weighted sum
+ * over people. */
 #include "people.h"
 #include "face_warp.h"
 #include <math.h>
@@ -163,7 +164,8 @@ static void add_canvas(canvas *sum, const canvas *a, float weight)
         sum->p[i] += weight * a->p[i];
 }
 
-canvas people_texture(const people *p, const float *weights, const shape *to, const canvas *like, const canvas *mask)
+canvas people_texture(const people *p, const float *weights, const shape *to, const canvas *like,
+                      const canvas *mask)
 {
     const similarity shrink = { (float)SMALL / SIDE, 0, 0, 0 };
     const shape small_to = similarity_apply(shrink, to);

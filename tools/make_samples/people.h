@@ -24,7 +24,8 @@ void people_read(const char *folder, const char *info, people *ret);
 void people_free(people *p);
 const person *people_find(const people *p, int id);
 
-/* Draw a new person of the sex and origin of `like`: what weight each of the people has in it; they add up to 1. */
+/* Draw a new person of the sex and origin of `like`: what weight each of the people has in it; they add up
+ * to 1. */
 void people_draw(const people *p, const person *like, dice *d, float *ret_weights);
 
 /* A step away from one of the people. */
@@ -32,8 +33,9 @@ void people_step_away(const people *p, int id, float *weights);
 
 /* The weighted sum of shapes, in the model's frame. */
 shape people_shape(const people *p, const float *weights);
-/* The weighted sum of pictures warped to `to` (px of a work picture), each person's skin matched to `like` over `mask`
- * (SMALL px, like the result). */
-canvas people_texture(const people *p, const float *weights, const shape *to, const canvas *like, const canvas *mask);
+/* The weighted sum of pictures warped to `to` (px of a work picture), each person's skin matched to `like`
+ * over `mask` (SMALL px, like the result). */
+canvas people_texture(const people *p, const float *weights, const shape *to, const canvas *like,
+                      const canvas *mask);
 
 #endif

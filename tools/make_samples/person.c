@@ -1,14 +1,15 @@
 /* A face drawn from the model, with the detail of photographs.
  *
- * Shape and coarse texture come from people.h and are nobody's. What makes a picture look like a photograph, pores, hairs,
- * the lines of lids and lips, cannot be had from sums of many people, which look waxy. It comes from four donors,
- * each for a part: head and hair, eyes, nose and cheeks, mouth and chin. Each donor's picture is warped straight
- * to the wanted shape, so that it is resampled once, and matched in skin colour to the donor of the head; parts are
- * joined, and the model's texture put in the place of their own coarse levels, in pyramid.c.
+ * Shape and coarse texture come from people.h and are nobody's. What makes a picture look like a photograph,
+ * pores, hairs, the lines of lids and lips, cannot be had from sums of many people, which look waxy. It comes
+ * from four donors, each for a part: head and hair, eyes, nose and cheeks, mouth and chin. Each donor's
+ * picture is warped straight to the wanted shape, so that it is resampled once, and matched in skin colour to
+ * the donor of the head; parts are joined, and the model's texture put in the place of their own coarse
+ * levels, in pyramid.c.
  *
- * Pose. Marks are turned as points of a generic head and the pictures follow them; up to some 15 degrees a photograph
- * bears that. A smile's shape is the mouth donor's, as found by track_shape(), its texture the difference between
- * the donors' smiling and neutral pictures. */
+ * Pose. Marks are turned as points of a generic head and the pictures follow them; up to some 15 degrees a
+ * photograph bears that. A smile's shape is the mouth donor's, as found by track_shape(), its texture the
+ * difference between the donors' smiling and neutral pictures. */
 #include "person.h"
 #include "face_warp.h"
 #include "matte.h"
@@ -128,7 +129,8 @@ void identity_read(const char *folder, const people *model, const int *donors, i
     for (int k = 0; k < N_DONORS; k++)
         donor_read(folder, donors[k], &ret->donors[k]);
     for (int e = 0; e < 2; e++) {
-        canvas *photo = &ret->donors[DONOR_HEAD].photo[e], cut = matte_person(photo);
+        canvas *photo = &ret->donors[DONOR_HEAD].photo[e],
+               cut = matte_person(photo, &ret->donors[DONOR_HEAD].marks[e]);
         canvas_free(photo);
         *photo = cut;
     }
@@ -166,7 +168,8 @@ void identity_free(identity *p)
 canvas identity_draw(const identity *p, pose how, shape *ret_marks)
 {
     const shape marks = place(p, how);
-    way_to to = { face_way_new(&marks, SIDE, 1), face_way_new(&marks, SIDE, 0), face_masks_new(&marks, SIDE) };
+    way_to to = { face_way_new(&marks, SIDE, 1), face_way_new(&marks, SIDE, 0),
+                  face_masks_new(&marks, SIDE) };
     canvas shown[N_DONORS], calm[N_DONORS];
     carry_donors(p, how.smiling, &to, shown);
     if (how.smiling)

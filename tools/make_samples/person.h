@@ -1,4 +1,5 @@
-/* People who do not exist: shape and coarse texture from the statistical model, fine detail from several donors. */
+/* People who do not exist: shape and coarse texture from the statistical model, fine detail from several
+ * donors. */
 #ifndef SAMPLES_PERSON_H
 #define SAMPLES_PERSON_H
 
@@ -15,10 +16,10 @@ typedef struct donor {
 typedef struct identity {
     donor donors[N_DONORS];
     const person *like; /* the head's */
-    shape own;   /* neutral, in the model's frame */
-    shape smile; /* what smiling adds to it */
-    shape marks; /* neutral and unturned, in px of a work picture */
-    canvas skin; /* the model's texture, there */
+    shape own;          /* neutral, in the model's frame */
+    shape smile;        /* what smiling adds to it */
+    shape marks;        /* neutral and unturned, in px of a work picture */
+    canvas skin;        /* the model's texture, there */
 } identity;
 
 /* How one picture shows the person. */
@@ -28,17 +29,18 @@ typedef struct pose {
     float yaw, pitch; /* rad; positive: the subject looks to the viewer's right, down */
 } pose;
 
-/* Read the donors, numbers of the London Set in `folder`; then draw a person of the head donor's sex and origin, as
- * often as wanted, and move away from the people `away`, a step for each time they are named. */
+/* Read the donors, numbers of the London Set in `folder`; then draw a person of the head donor's sex and
+ * origin, as often as wanted, and move away from the people `away`, a step for each time they are named. */
 void identity_read(const char *folder, const people *model, const int *donors, identity *ret);
 void identity_new(const people *model, dice *d, const int *away, int n_away, identity *p);
 void identity_free(identity *p);
 
-/* The person on a transparent ground, SIDE x SIDE px, R G B alpha; *ret_marks where the template's points are. */
+/* The person on a transparent ground, SIDE x SIDE px, R G B alpha; *ret_marks where the template's points
+ * are. */
 canvas identity_draw(const identity *p, pose how, shape *ret_marks);
 
-/* Height over the plane of the ears, in distances between the eyes, of a point of the head given in the same unit
- * from the middle between the eyes (x to the viewer's right, y down). */
+/* Height over the plane of the ears, in distances between the eyes, of a point of the head given in the same
+ * unit from the middle between the eyes (x to the viewer's right, y down). */
 float head_depth(float x, float y);
 
 #endif

@@ -1,5 +1,5 @@
-/* Laplacian pyramid blending (Burt and Adelson 1983) of the donors' pictures, and the masks for it: polygons through marks,
- * blurred. */
+/* Laplacian pyramid blending (Burt and Adelson 1983) of the donors' pictures, and the masks for it: polygons
+ * through marks, blurred. */
 #include "pyramid.h"
 #include <math.h>
 
@@ -29,7 +29,8 @@ static canvas fill(const polygon *g, int side, float blur)
             int in = 0;
             for (int i = 0, j = g->n - 1; i < g->n; j = i++)
                 if ((g->p[i][1] > py) != (g->p[j][1] > py) &&
-                    px < (g->p[j][0] - g->p[i][0]) * (py - g->p[i][1]) / (g->p[j][1] - g->p[i][1]) + g->p[i][0])
+                    px < (g->p[j][0] - g->p[i][0]) * (py - g->p[i][1]) / (g->p[j][1] - g->p[i][1]) +
+                             g->p[i][0])
                     in = !in;
             *canvas_at(&a, x, y) = (float)in;
         }
@@ -56,7 +57,8 @@ face_masks face_masks_new(const shape *s, int side)
     static const int brows[] = { 71, 72, 73, 74, 75, 76, 77, 78, 79, 80, 81, 82 };
     static const int below_eyes[] = { 49, 48, 47, 57, 51, 46, 45, 44 };
     static const int jaw[] = { 112, 113, 114, 133, 132, 131, 130, 129, 128, 127, 126, 125, 111, 110, 109 };
-    static const int lower[] = { 111, 158, 64, 170, 172, 69, 161, 114, 133, 132, 131, 130, 129, 128, 127, 126, 125 };
+    static const int lower[] = { 111, 158, 64,  170, 172, 69,  161, 114, 133,
+                                 132, 131, 130, 129, 128, 127, 126, 125 };
     const float unit = hypotf(s->p[1][0] - s->p[0][0], s->p[1][1] - s->p[0][1]);
     polygon face = { .n = 0 }, eyes = { .n = 0 }, mouth = { .n = 0 };
     for (size_t i = 0; i < sizeof brows / sizeof brows[0]; i++) {
@@ -70,7 +72,8 @@ face_masks face_masks_new(const shape *s, int side)
     for (size_t i = 0; i < sizeof lower / sizeof lower[0]; i++)
         add_mark(&mouth, s, lower[i], 0);
     shrink(&face, 0.06f);
-    canvas f = fill(&face, side, 0.07f * unit), e = fill(&eyes, side, 0.07f * unit), m = fill(&mouth, side, 0.07f * unit);
+    canvas f = fill(&face, side, 0.07f * unit), e = fill(&eyes, side, 0.07f * unit),
+           m = fill(&mouth, side, 0.07f * unit);
     face_masks r;
     for (int k = 0; k < N_DONORS; k++)
         r.part[k] = canvas_new(side, side, 1);

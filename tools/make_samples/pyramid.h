@@ -13,7 +13,8 @@ void face_masks_free(face_masks *m);
 
 /* The donors' parts, with the coarse levels of the face moved to `skin`: level by level
  *     sum of mask * shown + mix * (skin - sum of mask * calm),
- * `calm` being the neutral pictures of the donors (the same as `shown` unless those smile). Alpha is the head's. */
+ * `calm` being the neutral pictures of the donors (the same as `shown` unless those smile). Alpha is the
+ * head's. */
 canvas pyramid_blend(const canvas *shown, const canvas *calm, const canvas *skin, const face_masks *masks);
 
 #endif

@@ -29,8 +29,8 @@ typedef struct similarity {
 similarity similarity_fit(const shape *from, const shape *to, int kinds);
 shape similarity_apply(similarity m, const shape *s);
 
-/* Thin-plate spline warps into one shape: `spline` is what they share, `warp` says for each px of the w x h target where
- * its colour comes from. */
+/* Thin-plate spline warps into one shape: `spline` is what they share, `warp` says for each px of the w x h
+ * target where its colour comes from. */
 typedef struct spline spline;
 spline *spline_new(const float (*to)[2], int n, int w, int h);
 void spline_free(spline *s);

@@ -1,9 +1,11 @@
-/* The smiling pictures have no templates, so those of the neutral ones are carried over by dense registration.
+/* The smiling pictures have no templates, so those of the neutral ones are carried over by dense
+ * registration.
  *
- * Both pictures are of one person under one light; what differs is the expression and a small movement of the head. Two
- * features are matched: brightness made free of shading (less its local mean, over its local deviation) and redness,
- * which outlines lips and brows even where teeth appear. From coarse to fine: a search for the best shift, then
- * Lucas-Kanade steps (1981) in Gaussian windows, each followed by smoothing of the flow. */
+ * Both pictures are of one person under one light; what differs is the expression and a small movement of the
+ * head. Two features are matched: brightness made free of shading (less its local mean, over its local
+ * deviation) and redness, which outlines lips and brows even where teeth appear. From coarse to fine: a
+ * search for the best shift, then Lucas-Kanade steps (1981) in Gaussian windows, each followed by smoothing
+ * of the flow. */
 #include "track.h"
 #include <math.h>
 
@@ -11,7 +13,8 @@ enum { SEARCH = 14 }; /* px of the coarsest level */
 
 static canvas features(const canvas *rgb, int side)
 {
-    canvas small = canvas_resize(rgb, side, side), mean = canvas_new(side, side, 1), f = canvas_new(side, side, 2);
+    canvas small = canvas_resize(rgb, side, side), mean = canvas_new(side, side, 1),
+           f = canvas_new(side, side, 2);
     const size_t n = (size_t)side * (size_t)side;
     for (size_t i = 0; i < n; i++) {
         const float *p = small.p + i * 3;
@@ -74,9 +77,11 @@ static void step(const canvas *a, const canvas *b, canvas *flow, float window)
         for (int x = 1; x + 1 < w; x++)
             for (int k = 0; k < 2; k++) {
                 const float gx = (canvas_at(a, x + 1, y)[k] - canvas_at(a, x - 1, y)[k] +
-                                  canvas_at(&warped, x + 1, y)[k] - canvas_at(&warped, x - 1, y)[k]) / 4;
+                                  canvas_at(&warped, x + 1, y)[k] - canvas_at(&warped, x - 1, y)[k]) /
+                                 4;
                 const float gy = (canvas_at(a, x, y + 1)[k] - canvas_at(a, x, y - 1)[k] +
-                                  canvas_at(&warped, x, y + 1)[k] - canvas_at(&warped, x, y - 1)[k]) / 4;
+                                  canvas_at(&warped, x, y + 1)[k] - canvas_at(&warped, x, y - 1)[k]) /
+                                 4;
                 const float d = canvas_at(a, x, y)[k] - canvas_at(&warped, x, y)[k];
                 const float trust = 1 / (1 + d * d); /* teeth match nothing: let them say less */
                 float *s = canvas_at(&sums, x, y);

@@ -1,7 +1,7 @@
-/* Thin-plate spline warps (Bookstein 1989): x = a0 + a1 u + a2 v + sum_i w_i U(|(u, v) - q_i|), U(r) = r^2 log r^2, one spline
- * for each source coordinate, solved with a little smoothing because some template points lie on top of each other.
- * The matrix depends on the target's points only, so it is inverted once and serves every picture warped to
- * them. The field is smooth: it is evaluated every few px and interpolated. */
+/* Thin-plate spline warps (Bookstein 1989): x = a0 + a1 u + a2 v + sum_i w_i U(|(u, v) - q_i|), U(r) = r^2
+ * log r^2, one spline for each source coordinate, solved with a little smoothing because some template points
+ * lie on top of each other. The matrix depends on the target's points only, so it is inverted once and serves
+ * every picture warped to them. The field is smooth: it is evaluated every few px and interpolated. */
 #include "shape.h"
 #include <math.h>
 #include <stdlib.h>
