@@ -16,7 +16,8 @@ static float depth(float x, float y)
     const float body = 0.9f * sqrtf(fmaxf(0, 1 - x * x / (2.6f * 2.6f))) * smooth_step(1.5f, 2.6f, y);
     const float neck =
         0.75f * sqrtf(fmaxf(0, 1 - x * x)) * (1 - smooth_step(2.0f, 2.6f, y)) * smooth_step(0, 1, y) - 0.2f;
-    return fmaxf(fmaxf(head_depth(x, y), neck), body);
+    /* wider than the head is: hair has no edge that light would find */
+    return fmaxf(fmaxf(head_depth(0.78f * x, y), neck), body);
 }
 
 /* Light at each px of a map of the whole picture, 1 where the surface faces the camera. */
@@ -128,6 +129,7 @@ void dye_clothes(canvas *figure, const shape *marks, const float *colour)
             *canvas_at(&mask, x, y) = (1 - smooth_step(0.05f, 0.11f, red)) * smooth_step(0.25f, 0.45f, p[1]) *
                                       smooth_step(chin, chin + 0.3f * unit, (float)y);
         }
+    canvas_blur(&mask, 2); /* no way through a strand of hair */
     keep_from_below(&mask);
     canvas_blur(&mask, 3);
     for (int y = 0; y < figure->h; y++)

@@ -73,7 +73,7 @@ static void shelf(canvas *a, float x0, float x1, float y0, float y1, float unit,
             const float w = dice_range(d, 0.1f, 0.28f) * unit, low = dice_range(d, 0, 0.3f) * unit;
             const colour c = mix(
                 rgb(0.6f, 0.55f, 0.45f),
-                rgb(dice_range(d, 0.1f, 0.8f), dice_range(d, 0.1f, 0.6f), dice_range(d, 0.1f, 0.6f)), 0.7f);
+                rgb(dice_range(d, 0.1f, 0.8f), dice_range(d, 0.1f, 0.6f), dice_range(d, 0.1f, 0.6f)), 0.4f);
             box(a, x, y + low, x + w, y + 1.05f * unit, c, 1);
             x += w + 0.02f * unit;
         }
