@@ -4,7 +4,7 @@
  *
  * FROM holds a folder per person. The most central face of each picture is found at full size; the picture is then
  * shrunk by area averaging until that face's box is MIN_PX..MAX_PX wide, a width chosen by the picture's name alone, and
- * written as PNG to the same place below TO. This is how a distant face reaches a camera, and what the tests of
+ * written as JPEG to the same place below TO. This is how a distant face reaches a camera, and what the tests of
  * fine-tuning for low resolution use. Pictures without a face are left out and counted.
  */
 #include <dirent.h>
@@ -55,7 +55,7 @@ static mien_status shrink_one(shrink *s, const char *from, const char *to, const
     const double factor = px / (double)(faces[at].x1 - faces[at].x0);
     const int w = (int)(v.width * factor + 0.5), h = (int)(v.height * factor + 0.5);
     if ((st = mien_image_resize(v, w < 1 ? 1 : w, h < 1 ? 1 : h, &small, err)) ||
-        (st = mien_image_save(mien_image_view_of(small), to, 0, err)))
+        (st = mien_image_save(mien_image_view_of(small), to, 95, err)))
         goto done;
     s->written++;
 done:
@@ -89,7 +89,9 @@ static int shrink_person(shrink *s, const char *from, const char *to, const char
         if (e->d_name[0] == '.')
             continue;
         snprintf(src, sizeof src, "%s/%s", dir, e->d_name);
-        snprintf(dst, sizeof dst, "%s/%s.png", out, e->d_name);
+        const char *dot = strrchr(e->d_name, '.');
+        const int stem = dot ? (int)(dot - e->d_name) : (int)strlen(e->d_name);
+        snprintf(dst, sizeof dst, "%s/%.*s.jpg", out, stem, e->d_name);
         if (shrink_one(s, src, dst, e->d_name, &err)) {
             fprintf(stderr, "shrink_faces: %s\n", err.message);
             closedir(d);
