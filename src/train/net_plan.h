@@ -127,6 +127,14 @@ size_t mien__tnet_floats(const mien__net *n, const mien__tensor *t, int layout);
 /* The node that alone reads a value, MIEN__T_NONE when there is none or the value is looked at from outside.
  */
 uint32_t mien__tnet_sole_user(const mien__net *n, uint32_t value);
+/* Change the layout of a tensor's data. */
+void mien__tnet_copy_layout(mien__net *n, const mien__tensor *t, int from, const float *src, float *dst);
+/* Parameters, shapes, uses, taps (net_open.c). */
+mien_status mien__tnet_open(mien__net *n, mien_error *err);
+/* Steps behind those outputs of a node that are forced taps (net_force.c). */
+mien_status mien__tnet_force_outputs(mien__net *n, const mien__node *node, mien_error *err);
+/* The pass back, once all steps are there (net_back.c). */
+mien_status mien__tnet_plan_backward(mien__net *n, mien_error *err);
 /* Take a fast step for a node; *ret_taken false when there is none. */
 mien_status mien__tnet_fast(mien__net *n, uint32_t node, bool *ret_taken, mien_error *err);
 mien_status mien__tnet_fast_simple(mien__net *n, uint32_t node, bool *ret_taken, mien_error *err);
