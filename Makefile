@@ -5,7 +5,7 @@ FUZZ_SECONDS ?= 60
 SOAK_RUNS ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help build setup demo check test soak asan tsan fuzz bench parity accuracy docs cross format install clean
+.PHONY: help build setup demo check test soak asan tsan fuzz bench bench-train parity accuracy docs cross format install clean
 
 # $(call build,preset): configure if needed and build
 build = cmake --preset $(1) -DCMAKE_INSTALL_PREFIX=$(PREFIX) >build/$(1).log 2>&1 || { cat build/$(1).log; exit 1; }; \
@@ -14,7 +14,7 @@ build = cmake --preset $(1) -DCMAKE_INSTALL_PREFIX=$(PREFIX) >build/$(1).log 2>&
 tests = ctest --test-dir build/$(1) --output-on-failure -j $(JOBS) $(2)
 
 help: ## list the verbs
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
 setup: ## install missing Debian packages
 	@scripts/setup
@@ -53,6 +53,9 @@ fuzz: ## run every fuzz target for FUZZ_SECONDS (default 60)
 
 bench: setup build ## measure speed beside the peers found on this machine
 	@python3 bench/run.py
+
+bench-train: setup build ## measure training beside PyTorch
+	@python3 bench/train.py
 
 parity: setup build ## hold every model against its reference runtime on real pictures
 	@python3 tests/parity/check_models.py --all

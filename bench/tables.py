@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Turns measurements (JSON of bench/run.py, bench/accuracy.py, tests/parity) into the documentation's tables.
+"""Turns measurements (JSON of bench/run.py, bench/train.py, bench/accuracy.py, tests/parity) into the documentation's tables.
 
     bench/tables.py            rewrite the text between the markers in README.md and docs/evaluation.md
     bench/tables.py --check    exit 1 when that would change anything
-    bench/tables.py --take     first copy build/{bench,accuracy,parity}.json to docs/data/
+    bench/tables.py --take     first copy build/{bench,train,accuracy,parity}.json to docs/data/
 
 Markers: `<!-- table: NAME -->` ... `<!-- end table -->`. Only the standard library is needed.
 """
@@ -114,7 +114,22 @@ def parity(data):
     return grid(["network", "reference", "mien's kernels", "inputs", "worst found", "within bounds"], rows) + "\n"
 
 
-TABLES = {"speed": ("bench", speed), "bars": ("bench", bars), "whole": ("bench", whole),
+def training(data):
+    """One step of training, mien and PyTorch in both layouts."""
+    rows = []
+    for name, r in data["rows"].items():
+        got = r.get("mien_speed")
+        rows.append([("**mien**" if name == "mien" else name.replace("PyTorch", f"PyTorch {data['pytorch']}")), _ms(r["median_ms"]),
+                     f"{r['images_per_second']:.1f}",
+                     f"{got['median']:.2f} ({got['q1']:.2f} to {got['q3']:.2f})" if got else "",
+                     f"{data['bar']:.1f}" if got else ""])
+    m = data["machine"]
+    return grid(["step", "median ms", "images/s", "mien's images/s divided by its (middle half)", "aim: at least"], rows) + (
+        f"\n\n{m['cpu']}, {data['threads']} threads, batch {data['batch']}, {data['weights']:,} weights, {m['compiler']}, commit "
+        f"{m['commit']}, {m['date']}.\n")
+
+
+TABLES = {"training": ("train", training), "speed": ("bench", speed), "bars": ("bench", bars), "whole": ("bench", whole),
           "accuracy": ("accuracy", accuracy), "parity": ("parity", parity)}
 
 
@@ -133,7 +148,7 @@ def rewrite(text):
 def main():
     if "--take" in sys.argv:
         os.makedirs(DATA, exist_ok=True)
-        for name in ("bench", "accuracy", "parity"):
+        for name in ("bench", "train", "accuracy", "parity"):
             src = os.path.join(ROOT, "build", name + ".json")
             if os.path.exists(src):
                 shutil.copyfile(src, os.path.join(DATA, name + ".json"))

@@ -33,6 +33,18 @@ def make():
     open(os.path.join(VENV, "complete"), "w", encoding="ascii").close()
 
 
+def enter_with(argv, requirements, package):
+    """enter(), with the packages of one more list; where this Python has the package already, it will do."""
+    import importlib.util
+    if importlib.util.find_spec(package):
+        return
+    enter(argv)
+    print(f"adding bench/{requirements} to build/bench-venv (once)", file=sys.stderr)
+    subprocess.run([python(), "-m", "pip", "-q", "--disable-pip-version-check", "install", "-r",
+                    os.path.join(ROOT, "bench", requirements)], check=True)
+    importlib.invalidate_caches()
+
+
 def enter(argv):
     """Return when running inside the environment; else make it if need be and start again in it."""
     if os.path.realpath(sys.prefix) == os.path.realpath(VENV):

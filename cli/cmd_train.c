@@ -17,7 +17,7 @@ typedef struct train_opts {
     int aligned, loss, epochs, batch, accumulate, optimizer, patience, validate, seed, resume, force,
         pictures, max_images, max_steps;
     double lr, lr_floor, warmup, weight_decay, momentum, clip, ema, scale, margin, val_fraction, w_embed,
-        w_relation, w_hint;
+        w_relation, w_hint, blockwise;
 } train_opts;
 
 #define TEXT(field, name_, value_, brief_) \
@@ -39,6 +39,11 @@ static const cli_option new_options[] = {
     { TEXT(teachers, "teacher", "M[,M]", "models to follow (distillation)"), .hint = CLI_MODELS },
     { TEXT(hints, "hints", "S=T,...", "inner values of the first teacher to follow"), .rare = 1,
       .more = "Each pair names a value of the new network and one of the teacher of the same shape." },
+    { REAL(blockwise, "blockwise", "0", 0, 100000, "first epochs in which parts between hints learn apart"),
+      .rare = 1,
+      .more = "Each stretch of the network between two hints then gets the teacher's value as its input and "
+              "sends no gradient "
+              "further back, which is much faster than learning from end to end." },
     { TEXT(backgrounds, "backgrounds", "DIR", "detectors: pictures without faces"), .hint = CLI_DIRS },
     { .name = "loss",
       .kind = CLI_CHOICE,
@@ -190,6 +195,7 @@ static void fill_opts(const train_opts *o, mien_train_opts *t)
     t->w_embed = o->w_embed;
     t->w_relation = o->w_relation;
     t->w_hint = o->w_hint;
+    t->blockwise_epochs = o->blockwise;
     t->augment = o->augment;
     t->backgrounds = o->backgrounds;
     t->epochs = o->epochs;

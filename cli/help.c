@@ -151,7 +151,7 @@ void cli_help_program(FILE *f, bool full)
           "Finds faces in photographs and says who is the same person.\n\n",
           f);
     verb_list(f, NULL);
-    fputs("\n  mien VERB -h     one screen on a verb\n  mien VERB --help all of it, with examples\n", f);
+    fputs("\n  mien VERB -h     one screen on a verb; --help: all of it, with examples\n", f);
     if (!full) {
         fputs("  mien --help      formats, models, exit codes\n", f);
         return;

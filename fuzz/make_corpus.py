@@ -126,9 +126,23 @@ def write_ckpts():
     write_ckpt("none", [])
 
 
+def write_scene_tables():
+    numbers = "10.5,20,110,140,0.9,40,60,80,60,60,80,45,110,75,110"
+    tables = {
+        "rows": f"path,face,x0\na.jpg,1,{numbers}\na.jpg,2,{numbers}\r\nb/c.png,1,{numbers}\n",
+        "quoted": f'"a ""b"", c.jpg",1,{numbers}\n',
+        "uncertain": "d.jpg,1,1e1,2,30,40,4.9e-1,1,2,3,4,5,6,7,8,9,10\n",
+        "flat": "d.jpg,1,10,2,10,40,0.9,1,2,3,4,5,6,7,8,9,10\n",
+    }
+    for name, text in tables.items():
+        with open(os.path.join(HERE, "scene", name), "w", newline="") as f:
+            f.write(text)
+
+
 def main():
-    for d in ("onnx", "ir", "mien", "ckpt"):
+    for d in ("onnx", "ir", "mien", "ckpt", "scene"):
         os.makedirs(os.path.join(HERE, d), exist_ok=True)
+    write_scene_tables()
     write_onnx()
     write_irs()
     write_ckpts()

@@ -53,16 +53,18 @@ static inline void picture_fill(uint8_t *rgb, int w, int h, unsigned seed)
 {
     mien__rng rng;
     mien__rng_seed(&rng, seed);
-    double f[3][4];
+    double f[3][6];
     for (int c = 0; c < 3; c++)
-        for (int k = 0; k < 4; k++)
-            f[c][k] = mien__rng_unit(&rng) * (k < 2 ? 10 : 6);
+        for (int k = 0; k < 6; k++)
+            f[c][k] = mien__rng_unit(&rng) * (k < 2 ? 10 : k < 4 ? 6 : 30);
     for (int y = 0; y < h; y++)
         for (int x = 0; x < w; x++)
-            for (int c = 0; c < 3; c++)
+            for (int c = 0; c < 3; c++) {
+                const double u = (double)x / w, v = (double)y / h;
                 rgb[((size_t)y * (size_t)w + (size_t)x) * 3 + (size_t)c] =
-                    (uint8_t)(128 + 60 * sin(f[c][0] * x / w + f[c][2]) +
-                              60 * cos(f[c][1] * y / h + f[c][3]));
+                    (uint8_t)(128 + 45 * sin(f[c][0] * u + f[c][2]) + 45 * cos(f[c][1] * v + f[c][3]) +
+                              35 * sin(f[c][4] * u) * sin(f[c][5] * v));
+            }
 }
 
 static inline mien_image *picture_make(int w, int h, unsigned seed)

@@ -53,6 +53,8 @@ typedef struct mien_train_opts {
     const char *const
         *hints; /**< "STUDENT_VALUE=TEACHER_VALUE": inner values to follow in the first teacher */
     size_t n_hints;
+    double blockwise_epochs; /**< first epochs in which each stretch of the network between two hints learns
+                                by itself, from the teacher's values: much faster than from end to end */
     double w_embed, w_relation, w_hint,
         w_keep;              /**< weights of the loss's parts; w_keep: stay near `model`'s embeddings */
     const char *augment;     /**< specification, see `mien train --help`; NULL: default */
@@ -97,6 +99,54 @@ MIEN_API MIEN_MUST_USE mien_status mien_train(const mien_train_opts *opts, mien_
 /** Draw a sheet of augmented samples: a row per sample, first as it is. */
 MIEN_API MIEN_MUST_USE mien_status mien_train_preview(const mien_train_opts *opts, int rows, int columns,
                                                       mien_image **ret_image, mien_error *err);
+
+/** Where one training step spends its time: an operator, there and back. Strings are lent for the call. */
+typedef struct mien_train_layer {
+    const char *name, *op, *kernel;
+    double forward_ms, backward_ms; /**< medians over the runs */
+} mien_train_layer;
+
+/** One run has ended after `ms`; return non-zero to stop: mien_train_bench() ends with E_INTERRUPTED. Time
+ * spent in here is not counted. Runs below zero are warm-up. */
+typedef int (*mien_train_run_fn)(int run, double ms, void *user);
+/** Called for each operator in forward order, after the last run. */
+typedef void (*mien_train_layer_fn)(const mien_train_layer *layer, void *user);
+
+typedef struct mien_train_bench_opts {
+    size_t struct_size;
+    const char *arch;          /**< as in mien_train_opts */
+    int batch;                 /**< pictures per step, 2 to 4096 */
+    unsigned threads;          /**< 0: all processors */
+    int side_px;               /**< of the square input where the network leaves it free; 0: 320 */
+    int runs;                  /**< steps timed, 1 to 100000 */
+    mien_train_run_fn run;     /**< may be NULL */
+    mien_train_layer_fn layer; /**< NULL: operators are not timed one by one */
+    void *user;
+} mien_train_bench_opts;
+#define MIEN_TRAIN_BENCH_OPTS_INIT                                                          \
+    {                                                                                       \
+        sizeof(mien_train_bench_opts), "mobilefacenet", 32, 0, 0, 30, (mien_train_run_fn)0, \
+            (mien_train_layer_fn)0, (void *)0                                               \
+    }
+
+typedef struct mien_train_bench_result {
+    double step_ms, min_ms;                                /**< a whole step: median and least */
+    double forward_ms, loss_ms, backward_ms, optimiser_ms; /**< medians */
+    double images_per_s;                                   /**< by the median */
+    int runs, height_px, width_px;
+    size_t n_weights; /**< numbers that are trained */
+} mien_train_bench_result;
+
+/** Time training steps on random pictures: forward pass with batch statistics, loss, backward pass, AdamW.
+ *  The loss is the mean of 1 - cosine between each output and a random direction. Nothing is read, written or
+ * kept; after three runs of warm-up nothing is allocated.
+ *  @param opts        MIEN_TRAIN_BENCH_OPTS_INIT
+ *  @param ret_result  untouched on error
+ *  @return MIEN_OK; E_ARG; E_MODEL_SHAPE (a side the network cannot take), E_LIMIT; E_INTERRUPTED (by `run`);
+ * E_NOMEM
+ *  @threads calls may run side by side, and then disturb each other */
+MIEN_API MIEN_MUST_USE mien_status mien_train_bench(const mien_train_bench_opts *opts,
+                                                    mien_train_bench_result *ret_result, mien_error *err);
 
 MIEN_END_DECLS
 

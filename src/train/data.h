@@ -69,8 +69,10 @@ void mien__dataset_free(mien__dataset *d);
 mien_status mien__dataset_split(const mien__dataset *d, double val_fraction, uint64_t seed, size_t *train,
                                 size_t *ret_n_train, size_t *val, size_t *ret_n_val, mien_error *err);
 
-/* Near duplicates across two sets of samples: difference hash of 64 bits of the aligned crop, Hamming
- * distance at most max_bits; calls found() for each pair. */
+/* Near duplicates across two sets of samples: pairs whose difference hashes (64 bits, of the aligned face)
+ * lie at most max_bits apart and whose inner faces correlate; MIEN__DUP_BITS suits. Calls found() for each
+ * pair. */
+enum { MIEN__DUP_BITS = 12 };
 /* a and b in found() are indices into the set; pictures that cannot be read are passed over. */
 typedef void (*mien__dup_found)(size_t a, size_t b, int bits, void *user);
 mien_status mien__dataset_duplicates(const mien__dataset *d, const size_t *a, size_t na, const size_t *b,

@@ -44,7 +44,8 @@ void mien__det_maps_fill(const mien__det_level levels[MIEN__DET_LEVELS], int ima
                          float *const map[MIEN__DET_MAPS]);
 
 typedef struct mien__det_loss_opts {
-    /* weights; 0 switches a part off */
+    /* Weights; 0 switches a part off. The truth's landmarks weigh little beside the teacher's: they are the
+     * teacher's own, found once at another size, and it does not quite agree with itself. */
     double truth_cls, truth_obj, truth_box, truth_kps;
     double teach_cls, teach_obj, teach_box, teach_kps;
     double focal;    /* exponent of |target - p| in front of the obj terms; 0: plain cross entropy */
@@ -56,7 +57,7 @@ typedef struct mien__det_loss_opts {
 
 #define MIEN__DET_LOSS_OPTS_INIT                                                                         \
     {                                                                                                    \
-        .truth_cls = 1, .truth_obj = 1, .truth_box = 5, .truth_kps = 10, .teach_cls = 1, .teach_obj = 1, \
+        .truth_cls = 1, .truth_obj = 1, .truth_box = 5, .truth_kps = 2, .teach_cls = 1, .teach_obj = 1,  \
         .teach_box = 2, .teach_kps = 10, .focal = 2, .kps_beta = 0.03, .box_beta = 0.05, .disagree = 0.3 \
     }
 

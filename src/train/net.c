@@ -361,7 +361,8 @@ static mien_status open_values(mien__net *n, mien_error *err)
     for (uint32_t i = 0; i < n->g->n_values; i++) {
         mien__tvalue *v = &n->v[i];
         const mien__value *from = &n->g->values[i];
-        v->slot[0] = v->slot[1] = v->param = v->buffer = v->only_user = v->producer = MIEN__T_NONE;
+        v->slot[0] = v->slot[1] = v->tap_slot = v->param = v->buffer = v->only_user = v->producer =
+            MIEN__T_NONE;
         if (!from->data)
             continue;
         v->t = (mien__tensor){ .dtype = from->dtype, .rank = from->rank };
@@ -391,6 +392,8 @@ static mien_status find_taps(mien__net *n, mien_error *err)
             return mien__fail(err, MIEN_E_NOT_FOUND, "the network has no value '%.80s'",
                               n->o.taps[i - n->g->n_outputs]);
         n->v[at].is_tap = true;
+        if (n->o.forced && i >= n->g->n_outputs)
+            n->v[at].forced = 1 + i - n->g->n_outputs;
         n->tap_slots[i] = at; /* the value for now */
     }
     return MIEN_OK;
@@ -400,7 +403,10 @@ static mien_status make_taps(mien__net *n, mien_error *err)
 {
     for (size_t i = 0; i < n->n_taps; i++) {
         const uint32_t value = n->tap_slots[i];
-        const mien_status st = mien__tnet_need(n, value, MIEN__T_PLAIN, &n->tap_slots[i], err);
+        n->tap_slots[i] = n->v[value].tap_slot;
+        const mien_status st = n->tap_slots[i] != MIEN__T_NONE
+                                   ? MIEN_OK
+                                   : mien__tnet_need(n, value, MIEN__T_PLAIN, &n->tap_slots[i], err);
         if (st)
             return st;
         mien__tslot *s = &n->slots[n->tap_slots[i]];
@@ -414,6 +420,61 @@ static mien_status make_taps(mien__net *n, mien_error *err)
         memcpy(t->dims, n->v[value].t.dims, sizeof t->dims);
     }
     return MIEN_OK;
+}
+
+/* What follows a forced tap: the network's own value, or one from outside. */
+static void force_forward(mien__net *n, mien__tstep *s)
+{
+    const mien__tslot *own = &n->slots[s->in[0]], *out = &n->slots[s->out[0]];
+    if (!n->force)
+        memcpy(out->data, own->data, own->floats * sizeof *own->data);
+    else if (own->layout == MIEN__T_BLOCKED)
+        copy_layout(n, &n->v[own->value].t, MIEN__T_PLAIN, n->force[s->u.tap], out->data);
+    else
+        memcpy(out->data, n->force[s->u.tap], own->floats * sizeof *own->data);
+}
+
+static void force_backward(mien__net *n, mien__tstep *s)
+{
+    const mien__tslot *own = &n->slots[s->in[0]], *out = &n->slots[s->out[0]];
+    for (size_t i = 0; n->force && !s->add[0] && i < own->floats; i++)
+        own->grad[i] = 0.0f;
+    if (!n->force && s->add[0])
+        for (size_t i = 0; i < own->floats; i++)
+            own->grad[i] += out->grad[i];
+    else if (!n->force)
+        memcpy(own->grad, out->grad, own->floats * sizeof *own->grad);
+}
+
+/* Put that step behind a value that has just been made. */
+static mien_status make_forced(mien__net *n, uint32_t value, mien_error *err)
+{
+    mien__tvalue *v = &n->v[value];
+    const int layout = v->slot[MIEN__T_BLOCKED] != MIEN__T_NONE ? MIEN__T_BLOCKED : MIEN__T_PLAIN;
+    const uint32_t own = v->slot[layout];
+    uint32_t out = 0;
+    mien__tstep *s = NULL;
+    mien_status st = mien__tnet_need(n, value, MIEN__T_PLAIN, &v->tap_slot, err);
+    if (st || (st = mien__tnet_slot(n, value, layout, &out, err)) ||
+        (st = mien__tnet_step(n, NULL, 1, 1, &s, err)))
+        return st;
+    v->slot[MIEN__T_LAYOUTS - 1 - layout] = MIEN__T_NONE;
+    s->in[0] = own;
+    s->out[0] = out;
+    s->op = "Tap";
+    s->u.tap = v->forced - 1;
+    s->forward = force_forward;
+    s->backward = force_backward;
+    return MIEN_OK;
+}
+
+static mien_status force_outputs(mien__net *n, const mien__node *node, mien_error *err)
+{
+    mien_status st = MIEN_OK;
+    for (uint32_t j = 0; !st && j < node->n_outputs; j++)
+        if (n->v[node->outputs[j]].forced)
+            st = make_forced(n, node->outputs[j], err);
+    return st;
 }
 
 /* ---- the way back ---- */
@@ -541,16 +602,21 @@ static mien_status make_steps(mien__net *n, mien_error *err)
         bool taken = n->done[i], known = true;
         for (uint32_t j = 0; j < n->g->nodes[i].n_outputs; j++)
             known = known && n->v[n->g->nodes[i].outputs[j]].t.data;
+        if (taken) /* part of an earlier step */
+            st = force_outputs(n, &n->g->nodes[i], err);
         if (taken || known)
             continue;
         if (n->tk && (st = mien__tnet_fast(n, i, &taken, err)))
             return st;
         if (!taken)
             st = mien__tnet_reference(n, i, err);
+        if (!st)
+            st = force_outputs(n, &n->g->nodes[i], err);
     }
     for (size_t i = 0; !st && i < n->n_taps; i++) { /* changes of layout belong to the forward pass */
         uint32_t slot = 0;
-        st = mien__tnet_need(n, n->tap_slots[i], MIEN__T_PLAIN, &slot, err);
+        if (n->v[n->tap_slots[i]].tap_slot == MIEN__T_NONE)
+            st = mien__tnet_need(n, n->tap_slots[i], MIEN__T_PLAIN, &slot, err);
     }
     return st;
 }
@@ -570,9 +636,11 @@ mien_status mien__net_new(const mien__graph *g, const mien__net_opts *o, mien__n
         st = mien__nomem(err, sizeof *n);
         goto done;
     }
-    if ((st = mien__pool_new(&n->pool, o->threads, err)) || (st = mien__graph_copy(g, &n->g, err)) ||
-        (st = mien__graph_check(n->g, err)) || (st = open_values(n, err)) || (st = find_params(n, err)) ||
-        (st = infer_all(n, err)))
+    if ((st = mien__pool_new(&n->pool, o->threads, err)))
+        goto done;
+    n->o.threads = mien__pool_threads(n->pool); /* plans hold scratch per worker: 0 is not a number of them */
+    if ((st = mien__graph_copy(g, &n->g, err)) || (st = mien__graph_check(n->g, err)) || (st = open_values(n, err)) ||
+        (st = find_params(n, err)) || (st = infer_all(n, err)))
         goto done;
     count_uses(n);
     if ((st = find_taps(n, err)) || (st = make_steps(n, err)) || (st = plan_backward(n, err)))
@@ -655,6 +723,12 @@ const mien__param *mien__net_buffers(const mien__net *n, size_t *ret_n)
 mien__pool *mien__net_pool(mien__net *n)
 {
     return n->pool;
+}
+
+void mien__net_force(mien__net *n, const float *const *values)
+{
+    mien_assert(!values || n->o.forced);
+    n->force = values;
 }
 
 void mien__net_changed(mien__net *n)

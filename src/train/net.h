@@ -24,6 +24,7 @@ typedef struct mien__net_opts {
     int last;                /* train only the last so many nodes that have parameters; 0: all */
     const char *const *taps; /* values beside the outputs that are looked at and given gradients */
     size_t n_taps;
+    bool forced; /* taps beside the outputs may be replaced by values from outside, see mien__net_force() */
 } mien__net_opts;
 
 /* A value at the edge: the outputs in order, then the taps. Plain row-major; `grad` is to be filled before
@@ -52,6 +53,11 @@ mien__param *mien__net_params(mien__net *n, size_t *ret_n);
  */
 const mien__param *mien__net_buffers(const mien__net *n, size_t *ret_n);
 mien__pool *mien__net_pool(mien__net *n);
+
+/* With `values` (plain, one per tap beside the outputs), what follows a tap sees that value instead of the
+ * network's own and sends no gradient back: each stretch between taps then learns by itself, from the input
+ * its teacher gives it. NULL: the network's own values again. Kept by pointer. Needs the option `forced`. */
+void mien__net_force(mien__net *n, const float *const *values);
 
 void mien__net_changed(mien__net *n); /* parameters were written: weights are packed anew */
 void mien__net_forward(mien__net *n);

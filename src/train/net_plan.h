@@ -63,7 +63,8 @@ struct mien__tstep {
         struct {
             int n, m, k;
         } fc;
-        struct { /* reference */
+        size_t tap; /* of a forced value: which one beside the outputs */
+        struct {    /* reference */
             const mien__tensor **in;
             mien__tensor *in_t, *out_t, *d_out_t, *d_in_t;
             const mien__tensor **d_out;
@@ -80,6 +81,8 @@ typedef struct mien__tvalue {
     uint32_t param, buffer; /* MIEN__T_NONE unless it is one */
     uint32_t uses, only_user, producer;
     bool is_tap;
+    uint32_t tap_slot; /* of a forced tap: the network's own value, plain */
+    size_t forced;     /* 1 + which tap beside the outputs; 0: not forced */
 } mien__tvalue;
 
 struct mien__net {
@@ -108,6 +111,7 @@ struct mien__net {
     void *scratch;
     float *param_scratch; /* for gradients of shared parameters: one piece per parameter of a step */
     size_t largest_param;
+    const float *const *force; /* values from outside, NULL: none */
     bool changed, timing;
 };
 

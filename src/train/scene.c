@@ -17,6 +17,8 @@ enum { UNREADABLE_IN_A_ROW = 16, PLACE_TRIES = 8 };
 
 /* Faces flatter than this, of 255, are lost in the dark or the glare: nothing to ask for. */
 static const float least_contrast = 6;
+/* Seen less than this, a face is background like any other. */
+static const float least_visible = 0.05f;
 
 static mien_status check_opts(const mien__scene_set *set, const mien__scene_opts *o, mien_error *err)
 {
@@ -203,19 +205,27 @@ static mien_status make_scatter(mien__scene_maker *m, mien_error *err)
     return st;
 }
 
+/* Where a run of n things `step` apart begins, so that it fills the side or lies anywhere along it. */
+static double begin_run(mien__rng *r, double side, double step, int n)
+{
+    const double spare = side - step * n;
+    return spare > 0 ? mien__dice_between(r, -step / 2, spare) : -mien__rng_unit(r) * step / 2;
+}
+
 static mien_status make_crowd(mien__scene_maker *m, mien_error *err)
 {
     mien__rng *const r = &m->rng;
     double width = draw_width(m, 0.25 * largest(m));
-    const double step = mien__dice_between(r, 1.1, 2.2), rise = mien__dice_between(r, 1.1, 1.9);
-    const int rows = 1 + (int)mien__dice_below(r, 5);
+    const double step = mien__dice_between(r, 1.1, 2.2), rise = mien__dice_between(r, 1.1, 1.9) * width;
+    const int rows = 1 + (int)mien__dice_below(r, m->o.max_faces < 5 ? (size_t)m->o.max_faces : 5);
+    const int columns = m->o.max_faces / rows;
     const mien__cut cut = mien__dice_chance(r, 0.5) ? MIEN__CUT_BUST : mien__scene_cut(m);
-    double y = m->o.height * mien__dice_between(r, 0.1, 0.5);
-    int n = 0;
+    const double left = begin_run(r, m->o.width, width * step, columns);
+    double y = begin_run(r, m->o.height, rise, rows) + rise / 2;
     mien_status st = MIEN_OK;
     for (int row = 0; row < rows && !st; row++) {
-        double x = mien__dice_between(r, -0.5, 1) * width * step;
-        for (; x < m->o.width + width / 2 && n < m->o.max_faces && !st; n++) {
+        double x = left + mien__rng_unit(r) * width * step;
+        for (int n = 0; x < m->o.width + width / 2 && n < columns && !st; n++) {
             const mien__placing p = {
                 .x = x + mien__dice_normal(r) * 0.15 * width,
                 .y = y + mien__dice_normal(r) * 0.2 * width,
@@ -226,7 +236,7 @@ static mien_status make_crowd(mien__scene_maker *m, mien_error *err)
             st = mien__scene_add_face(m, &p, err);
             x += width * step * mien__dice_between(r, 0.85, 1.2);
         }
-        y += width * rise;
+        y += rise;
         width *= mien__dice_between(r, 1, 1.12);
     }
     return st;
@@ -237,25 +247,24 @@ static mien_status make_tiles(mien__scene_maker *m, mien_error *err)
     mien__rng *const r = &m->rng;
     const double side = mien__dice_log(r, 1.6 * m->o.min_face_px + 8, 0.6 * largest(m) + 16);
     const double tall = side * mien__dice_between(r, 0.9, 1.3);
-    const double x0 = -mien__rng_unit(r) * side / 2, y0 = -mien__rng_unit(r) * tall / 2;
+    const int columns = (int)ceil(sqrt(m->o.max_faces)), rows = m->o.max_faces / columns;
+    const double left = begin_run(r, m->o.width, side, columns), top = begin_run(r, m->o.height, tall, rows);
     const bool calm = mien__dice_chance(r, 0.7);
-    int n = 0;
     mien_status st = MIEN_OK;
-    for (double y = y0; y < m->o.height; y += tall)
-        for (double x = x0; x < m->o.width && n < m->o.max_faces && !st; x += side) {
-            if (mien__dice_chance(r, 0.15))
-                continue;
-            const mien__canvas_area cell = { (int)x, (int)y, (int)(x + side), (int)(y + tall) };
-            const mien__placing p = {
-                .x = x + side * mien__dice_between(r, 0.4, 0.6),
-                .y = y + tall * mien__dice_between(r, 0.4, 0.6),
-                .width = side * mien__dice_between(r, 0.4, 0.85),
-                .angle_rad = mien__scene_angle(m, calm),
-                .clip = &cell,
-            };
-            st = mien__scene_add_face(m, &p, err);
-            n++;
-        }
+    for (int i = 0; i < columns * rows && !st; i++) {
+        const double x = left + i % columns * side, y = top + i / columns * tall;
+        if (x >= m->o.width || y >= m->o.height || mien__dice_chance(r, 0.15))
+            continue;
+        const mien__canvas_area cell = { (int)x, (int)y, (int)(x + side), (int)(y + tall) };
+        const mien__placing p = {
+            .x = x + side * mien__dice_between(r, 0.4, 0.6),
+            .y = y + tall * mien__dice_between(r, 0.4, 0.6),
+            .width = side * mien__dice_between(r, 0.4, 0.85),
+            .angle_rad = mien__scene_angle(m, calm),
+            .clip = &cell,
+        };
+        st = mien__scene_add_face(m, &p, err);
+    }
     return st;
 }
 
@@ -298,7 +307,7 @@ static size_t tell(const mien__scene_maker *m, mien__truth *ret)
         const mien_face *const f = &m->faces[i];
         float contrast;
         const float visible = visible_share(m, f, m->layers[i], &contrast);
-        if (visible < m->o.keep_visible / 3)
+        if (visible < least_visible)
             continue;
         const bool small = f->x1 - f->x0 < 0.8f * m->o.min_face_px;
         const bool hidden = visible < m->o.keep_visible || contrast < least_contrast;

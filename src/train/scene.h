@@ -27,8 +27,11 @@ void mien__scene_set_free(mien__scene_set *set);
 /* Add one source; path and faces are copied. E_ARG for a box without area or numbers that are not finite. */
 mien_status mien__scene_set_add(mien__scene_set *set, const mien__scene_source *source, mien_error *err);
 /* Add every picture of a table as `mien detect --format csv` prints it: one row per face, the rows of a
- * picture together. E_EVAL_DATA names the line that cannot be read; the lines before it were added. */
-mien_status mien__scene_set_read_csv(mien__scene_set *set, const char *path, mien_error *err);
+ * picture together. Pictures with a face below `min_score` are left out: what is there is not certain, and
+ * often a face stands beside it that was not found. *ret_left_out (may be NULL) counts them. E_EVAL_DATA
+ * names the line that cannot be read; the pictures before it were added. */
+mien_status mien__scene_set_read_csv(mien__scene_set *set, const char *path, float min_score,
+                                     size_t *ret_left_out, mien_error *err);
 size_t mien__scene_set_faces(const mien__scene_set *set);       /* sources with a face */
 size_t mien__scene_set_backgrounds(const mien__scene_set *set); /* sources without */
 
@@ -44,7 +47,7 @@ typedef struct mien__scene_opts {
     float decoys;        /* mean number of decoys of a scene with faces; three times as many without */
     float tilt;          /* 0..1: how much faces are turned; 1: 20 % up to 45 deg, 4 % by 90 or 180 deg */
     float light;         /* 0..1: strength of light, colour, blur, noise and compression */
-    float keep_visible;  /* a face seen less than this is ignored, seen less than a third of it dropped; one
+    float keep_visible;  /* a face seen less than this is ignored, seen less than 5 % dropped; one
                             without contrast is ignored */
     size_t cache_bytes;  /* decoded sources kept */
 } mien__scene_opts;

@@ -45,6 +45,35 @@ static box inside_of(const mien__pyramid *p)
     return (box){ px, px, w - px, h - px };
 }
 
+/* Repeat the patch, width x height px, to fill `a`, every other copy mirrored so that edges meet. */
+static void tile_patch(mien__scene_maker *m, int width, int height, const mien__canvas_area *a)
+{
+    const int full_w = a->x1 - a->x0, full_h = a->y1 - a->y0;
+    uint8_t *to = m->scratch;
+    for (int y = 0; y < full_h; y++) {
+        const int v = y % height, row = y / height % 2 ? height - 1 - v : v;
+        for (int x = 0; x < full_w; x++, to += 3) {
+            const int u = x % width, column = x / width % 2 ? width - 1 - u : u;
+            memcpy(to, m->canvas.patch + 3 * ((size_t)row * (size_t)width + (size_t)column), 3);
+        }
+    }
+    memcpy(m->canvas.patch, m->scratch, 3 * (size_t)full_w * (size_t)full_h);
+}
+
+/* A strip is often small: half of the time it is repeated, not enlarged. */
+static mien_status show_strip(mien__scene_maker *m, const mien__pyramid *p, const box *strip,
+                              const mien__canvas_area *a, mien_error *err)
+{
+    const int n = mien__dice_chance(&m->rng, 0.5) ? 2 + (int)mien__dice_below(&m->rng, 4) : 1;
+    const int width = (a->x1 - a->x0 + n - 1) / n, height = (a->y1 - a->y0 + n - 1) / n;
+    const mien__canvas_area first = { a->x0, a->y0, a->x0 + width, a->y0 + height };
+    const box part = random_part(&m->rng, strip, &first);
+    const mien_status st = show(m, p, &part, &first, err);
+    if (!st && n > 1)
+        tile_patch(m, width, height, a);
+    return st;
+}
+
 static mien_status show_picture(mien__scene_maker *m, const mien__canvas_area *a, mien_error *err)
 {
     size_t index;
@@ -98,8 +127,7 @@ static mien_status show_surroundings(mien__scene_maker *m, const mien__canvas_ar
             return st;
         if (!free_strip(&m->set->v[index], p, &strip))
             continue;
-        const box part = random_part(&m->rng, &strip, a);
-        return show(m, p, &part, a, err);
+        return show_strip(m, p, &strip, a, err);
     }
     mien__texture_any(&m->rng, m->canvas.patch, a->x1 - a->x0, a->y1 - a->y0);
     return MIEN_OK;

@@ -1,6 +1,7 @@
 /* Decoys: what must not be taken for a face.
  *
- * Heads whose face is scrambled (its blocks moved by a cyclic permutation, none left in place) or wiped away
+ * Heads whose face is scrambled (its blocks moved by a cyclic permutation, none left
+ * in place, half of them turned over) or wiped away
  * (replaced by a few of its own mean colours, blended), so that hair, neck and skin alone are no evidence;
  * plain ellipses of skin; surfaces and pieces of other pictures in the shapes that faces are pasted in, so
  * that neither the shape nor its soft edge is.
@@ -9,7 +10,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { MAX_GRID = 5 };
+enum { MIN_GRID = 4, MAX_GRID = 6 };
 
 /* A head cut out of its pyramid level, px of its own. */
 typedef struct head {
@@ -55,7 +56,8 @@ static void one_cycle(mien__rng *r, int n, int *ret)
 
 static mien_status scramble(mien__rng *r, const head *h, mien_error *err)
 {
-    const int g = 3 + (int)mien__dice_below(r, MAX_GRID - 2), bw = h->fw / g, bh = h->fh / g;
+    const int g = MIN_GRID + (int)mien__dice_below(r, MAX_GRID - MIN_GRID + 1), bw = h->fw / g,
+              bh = h->fh / g;
     int from[MAX_GRID * MAX_GRID];
     mien_image *copy = NULL;
     one_cycle(r, g * g, from);
@@ -67,13 +69,15 @@ static mien_status scramble(mien__rng *r, const head *h, mien_error *err)
         return st;
     const mien_image_view src = mien_image_view_of(copy), dst = mien_image_view_of(h->image);
     uint8_t *const px = mien_image_pixels(h->image);
-    for (int i = 0; i < g * g; i++)
+    for (int i = 0; i < g * g; i++) {
+        const bool upside_down = mien__dice_chance(r, 0.5);
         for (int y = 0; y < bh; y++) {
             const int dx = h->fx + i % g * bw, dy = h->fy + i / g * bh + y;
-            const int sx = from[i] % g * bw, sy = from[i] / g * bh + y;
+            const int sx = from[i] % g * bw, sy = from[i] / g * bh + (upside_down ? bh - 1 - y : y);
             memcpy(px + (size_t)dy * dst.stride_bytes + 3 * (size_t)dx,
                    src.data + (size_t)sy * src.stride_bytes + 3 * (size_t)sx, 3 * (size_t)bw);
         }
+    }
     mien_image_free(copy);
     return MIEN_OK;
 }

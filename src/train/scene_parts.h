@@ -31,6 +31,10 @@ struct mien__scene_set {
     mien__arena *arena;
 };
 
+/* mien__scene_set_read_csv() on text in memory, which is taken apart; `name` is for messages. */
+mien_status mien__scene_set_read_text(mien__scene_set *set, char *text, const char *name, float min_score,
+                                      size_t *ret_left_out, mien_error *err);
+
 /* ---- cache ---- */
 enum { MIEN__PYRAMID_LEVELS = 8 };
 

@@ -171,10 +171,30 @@ static char *next_line(char **text)
     return line;
 }
 
-static mien_status read_rows(mien__scene_set *set, char *text, const char *name, mien_error *err)
-{
+typedef struct table {
+    const char *name;
+    float min_score;
+    size_t left_out;
+    mien__scene_source picture; /* being gathered */
     mien_face faces[MAX_SOURCE_FACES];
-    mien__scene_source s = { .faces = faces };
+} table;
+
+static mien_status finish_picture(mien__scene_set *set, table *t, mien_error *err)
+{
+    mien_status st = MIEN_OK;
+    bool certain = true;
+    for (size_t i = 0; i < t->picture.n_faces; i++)
+        certain = certain && t->faces[i].score >= t->min_score;
+    t->picture.faces = t->faces;
+    if (t->picture.path && certain)
+        st = mien__scene_set_add(set, &t->picture, err);
+    t->left_out += !certain;
+    t->picture.n_faces = 0;
+    return st;
+}
+
+static mien_status read_rows(mien__scene_set *set, table *t, char *text, mien_error *err)
+{
     mien_status st = MIEN_OK;
     int row = 0;
     for (char *line; !st && (line = next_line(&text)) != NULL;) {
@@ -184,30 +204,37 @@ static mien_status read_rows(mien__scene_set *set, char *text, const char *name,
         char *path = NULL;
         mien_face f;
         if (!take_path(&line, &path) || !take_face(line, &f))
-            return mien__fail(err, MIEN_E_EVAL_DATA, "%s:%d: not a row of `mien detect --format csv`", name,
-                              row);
-        if (s.path && strcmp(s.path, path) != 0) {
-            st = mien__scene_set_add(set, &s, err);
-            s.n_faces = 0;
-        }
-        s.path = path;
-        if (s.n_faces < MAX_SOURCE_FACES)
-            faces[s.n_faces++] = f;
+            return mien__fail(err, MIEN_E_EVAL_DATA, "%s:%d: not a row of `mien detect --format csv`",
+                              t->name, row);
+        if (t->picture.path && strcmp(t->picture.path, path) != 0)
+            st = finish_picture(set, t, err);
+        t->picture.path = path;
+        if (t->picture.n_faces < MAX_SOURCE_FACES)
+            t->faces[t->picture.n_faces++] = f;
     }
-    if (!st && s.path)
-        st = mien__scene_set_add(set, &s, err);
+    return st ? st : finish_picture(set, t, err);
+}
+
+mien_status mien__scene_set_read_text(mien__scene_set *set, char *text, const char *name, float min_score,
+                                      size_t *ret_left_out, mien_error *err)
+{
+    table t = { .name = name, .min_score = min_score };
+    const mien_status st = read_rows(set, &t, text, err);
+    if (!st && ret_left_out)
+        *ret_left_out = t.left_out;
     return st;
 }
 
-mien_status mien__scene_set_read_csv(mien__scene_set *set, const char *path, mien_error *err)
+mien_status mien__scene_set_read_csv(mien__scene_set *set, const char *path, float min_score,
+                                     size_t *ret_left_out, mien_error *err)
 {
     mien__file_map file = { 0 };
-    char *text = NULL;
     mien_status st = mien__file_read(&file, path, max_text_bytes, err);
     if (st)
         return st;
-    text = mien_strndup((const char *)(file.data ? file.data : (const uint8_t *)""), file.size);
-    st = text ? read_rows(set, text, path, err) : mien__nomem(err, file.size);
+    char *const text = mien_strndup((const char *)(file.data ? file.data : (const uint8_t *)""), file.size);
+    st = text ? mien__scene_set_read_text(set, text, path, min_score, ret_left_out, err)
+              : mien__nomem(err, file.size);
     mien_free(text);
     mien__file_map_close(&file);
     return st;

@@ -456,3 +456,11 @@ mien_status mien__hints_loss(const mien__hints *h, mien__net *net, double weight
     *loss += share * sum;
     return MIEN_OK;
 }
+
+void mien__hints_force(const mien__hints *h, mien__net *net, bool on, const float **values)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < h->n; i++)
+        values[i] = mien__hints_value(h, i, &count);
+    mien__net_force(net, on ? values : NULL);
+}

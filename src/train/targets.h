@@ -39,6 +39,8 @@ mien_status mien__hints_run(mien__hints *h, const uint8_t *rgb, mien_error *err)
 const char *mien__hints_student(const mien__hints *h, size_t i); /* name of the student's value */
 const float *mien__hints_value(const mien__hints *h, size_t i, size_t *ret_count);
 
+/* Force the network's last taps to the hints' values, or let it go its own way; values [hints] is kept by the network. */
+void mien__hints_force(const mien__hints *h, mien__net *net, bool on, const float **values);
 /* Add the hints' loss to *loss: mean over the hints of mean squared differences, times weight; sets the
  * gradients of the network's last taps, which are the hints' student values in order. h NULL: nothing. */
 mien_status mien__hints_loss(const mien__hints *h, mien__net *net, double weight, double *loss,

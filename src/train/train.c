@@ -70,8 +70,9 @@ static void fingerprint(const mien_train_opts *o, char ret[65])
                       (int)o->loss, o->epochs, o->batch, o->accumulate, o->lr, o->lr_floor, o->warmup_epochs,
                       o->weight_decay, o->momentum, o->clip_norm, o->ema, o->sgd, o->scale, o->margin,
                       (unsigned long long)o->seed, o->max_images);
-    at += snprintf(text + at, sizeof text - (size_t)at, "%g|%g|%g|%g|%.500s|%zu|", o->w_embed, o->w_relation,
-                   o->w_hint, o->val_fraction, o->augment ? o->augment : "", o->n_hints);
+    at += snprintf(text + at, sizeof text - (size_t)at, "%g|%g|%g|%g|%g|%.500s|%zu|", o->blockwise_epochs,
+                   o->w_embed, o->w_relation, o->w_hint, o->val_fraction, o->augment ? o->augment : "",
+                   o->n_hints);
     for (size_t i = 0; i < o->n_teachers && at < (int)sizeof text - 80; i++)
         at += snprintf(text + at, sizeof text - (size_t)at, "%.64s|",
                        mien_model_info_of(o->teachers[i])->sha256);
@@ -153,8 +154,11 @@ static mien_status train_embedder(const mien_train_opts *o, const mien__graph *g
     if (mien__tune_head(o) && (st = mien__arch_layer(info->embedding_len, &layer, err)))
         goto done;
     no.taps = mien__embed_task_taps(task, &no.n_taps);
+    no.forced = o->blockwise_epochs > 0 && o->n_hints > 0;
     if ((st = mien__net_new(layer ? layer : g, &no, &net, err)))
         goto done;
+    if (no.forced)
+        mien__embed_task_attach(task, net);
     fingerprint(o, print);
     const mien__loop_opts lo = loop_opts(o, mien__embed_task_of(task), print);
     if ((st = mien__train_loop(net, mien__embed_task_of(task), &lo, ret_model, &result, err)))
@@ -194,8 +198,11 @@ static mien_status train_detector(const mien_train_opts *o, const mien__graph *g
         return st;
     no.width = no.height = mien__detect_task_side(task);
     no.taps = mien__detect_task_taps(task, &no.n_taps);
+    no.forced = o->blockwise_epochs > 0 && o->n_hints > 0;
     if ((st = mien__net_new(g, &no, &net, err)))
         goto done;
+    if (no.forced)
+        mien__detect_task_attach(task, net);
     fingerprint(o, print);
     const mien__loop_opts lo = loop_opts(o, mien__detect_task_of(task), print);
     if ((st = mien__train_loop(net, mien__detect_task_of(task), &lo, ret_model, &result, err)))

@@ -33,6 +33,7 @@ struct mien__detect_task {
     const mien_model_info *info;
     mien__task task;
     mien__scene_set *set, *val_set;
+    size_t left_out; /* rows of the table with too low a score */
     mien__pool *pool;
     scene_worker *workers;
     unsigned n_workers;
@@ -46,6 +47,8 @@ struct mien__detect_task {
     void *scratch;
     mien__hints *hints;
     const char **taps;
+    const float **forced; /* the hints' values, one per tap */
+    mien__net *net;
     size_t n_taps;
     uint64_t step; /* being filled */
     uint8_t *val_rgb;
@@ -107,7 +110,12 @@ static mien_status fill(void *ctx, uint64_t step, float *input, mien_error *err)
             return t->workers[i].st;
         }
     mien__planes_from_rgb(t->info, t->rgb, t->o->batch, SIDE, SIDE, input, t->pool);
-    return t->hints ? mien__hints_run(t->hints, t->rgb, err) : MIEN_OK;
+    if (!t->hints)
+        return MIEN_OK;
+    const mien_status st = mien__hints_run(t->hints, t->rgb, err);
+    if (!st && t->net)
+        mien__hints_force(t->hints, t->net, (double)step < t->o->blockwise_epochs * STEPS_PER_EPOCH, t->forced);
+    return st;
 }
 
 static mien_status loss(void *ctx, mien__net *net, double *ret_loss, mien__parts *parts, mien_error *err)
@@ -190,11 +198,12 @@ static mien_status add_backgrounds(const char *path, mien__scene_set *set, mien_
     return st;
 }
 
-static mien_status open_set(const char *csv, const char *backgrounds, mien__scene_set **ret, mien_error *err)
+static mien_status open_set(const char *csv, const char *backgrounds, mien__scene_set **ret,
+                            size_t *ret_left_out, mien_error *err)
 {
     mien_status st = mien__scene_set_new(ret, err);
     if (!st)
-        st = mien__scene_set_read_csv(*ret, csv, err);
+        st = mien__scene_set_read_csv(*ret, csv, 0.8f, ret_left_out, err);
     if (!st && backgrounds)
         st = add_backgrounds(backgrounds, *ret, err);
     return st;
@@ -270,7 +279,8 @@ static mien_status open_hints(mien__detect_task *t, mien_error *err)
                                            o->threads, &t->hints, err);
     if (st)
         return st;
-    if (!(t->taps = mien_alloc_array_zero(o->n_hints, sizeof *t->taps)))
+    t->forced = mien_alloc_array_zero(o->n_hints, sizeof *t->forced);
+    if (!t->forced || !(t->taps = mien_alloc_array_zero(o->n_hints, sizeof *t->taps)))
         return mien__nomem(err, o->n_hints * sizeof *t->taps);
     for (t->n_taps = 0; t->n_taps < o->n_hints; t->n_taps++)
         t->taps[t->n_taps] = mien__hints_student(t->hints, t->n_taps);
@@ -293,6 +303,7 @@ static mien_status open_teacher(mien__detect_task *t, mien_error *err)
 mien_status mien__detect_task_new(const mien_train_opts *o, const mien_model_info *info,
                                   mien__detect_task **ret, mien_error *err)
 {
+    size_t ignored = 0;
     mien__detect_task *t = mien_alloc_zero(sizeof *t);
     mien_status st = t ? MIEN_OK : mien__nomem(err, sizeof *t);
     if (st)
@@ -300,8 +311,8 @@ mien_status mien__detect_task_new(const mien_train_opts *o, const mien_model_inf
     t->o = o;
     t->info = info;
     t->loss = (mien__det_loss_opts)MIEN__DET_LOSS_OPTS_INIT;
-    if ((st = open_teacher(t, err)) || (st = open_set(o->data, o->backgrounds, &t->set, err)) ||
-        (o->val_data && (st = open_set(o->val_data, o->backgrounds, &t->val_set, err))) ||
+    if ((st = open_teacher(t, err)) || (st = open_set(o->data, o->backgrounds, &t->set, &t->left_out, err)) ||
+        (o->val_data && (st = open_set(o->val_data, o->backgrounds, &t->val_set, &ignored, err))) ||
         (st = mien__pool_new(&t->pool, o->threads, err)) || (st = open_memory(t, err)) ||
         (st = open_validation(t, err)) || (st = open_hints(t, err)))
         goto done;
@@ -348,6 +359,7 @@ void mien__detect_task_free(mien__detect_task *t)
     mien_free(t->scratch);
     mien__hints_free(t->hints);
     mien_free(t->taps);
+    mien_free(t->forced);
     mien_free(t->val_rgb);
     mien_free(t->val_truths);
     mien_free(t->val_n);
@@ -358,6 +370,11 @@ const char *const *mien__detect_task_taps(const mien__detect_task *t, size_t *re
 {
     *ret_n = t->n_taps;
     return t->taps;
+}
+
+void mien__detect_task_attach(mien__detect_task *t, mien__net *net)
+{
+    t->net = net;
 }
 
 const mien__task *mien__detect_task_of(mien__detect_task *t)

@@ -13,6 +13,8 @@ mien_status mien__detect_task_new(const mien_train_opts *o, const mien_model_inf
                                   mien__detect_task **ret, mien_error *err);
 void mien__detect_task_free(mien__detect_task *t);
 const char *const *mien__detect_task_taps(const mien__detect_task *t, size_t *ret_n);
+/* Tell the task the network, when its taps are to be forced in the first epochs. */
+void mien__detect_task_attach(mien__detect_task *t, mien__net *net);
 const mien__task *mien__detect_task_of(mien__detect_task *t);
 int mien__detect_task_side(const mien__detect_task *t); /* px of the square scenes */
 size_t mien__detect_task_pictures(const mien__detect_task *t);

@@ -30,7 +30,9 @@ struct mien__embed_task {
     float *targets, *val_targets, *batch_targets;
     mien__hints *hints;
     const char **taps;
+    const float **forced; /* the hints' values, one per tap */
     size_t n_taps;
+    mien__net *net;
     int32_t *classes; /* label to class of the head, -1 for people of validation */
     int n_classes;
     int32_t *batch_classes;
@@ -107,7 +109,9 @@ static mien_status fill(void *ctx, uint64_t step, float *input, mien_error *err)
     mien__planes_from_rgb(t->info, t->batch.rgb, t->batch.n, t->side, t->side, input, NULL);
     for (int i = 0; i < t->batch.n; i++)
         put_target(t, i, t->batch.samples[i], t->batch.labels[i]);
-    return t->hints ? mien__hints_run(t->hints, t->batch.rgb, err) : MIEN_OK;
+    if (t->hints && !(st = mien__hints_run(t->hints, t->batch.rgb, err)) && t->net)
+        mien__hints_force(t->hints, t->net, (double)step < t->o->blockwise_epochs * (double)per, t->forced);
+    return st;
 }
 
 /* ---- losses ---- */
@@ -474,7 +478,8 @@ static mien_status open_hints(mien__embed_task *t, mien_error *err)
                                            t->threads, &t->hints, err);
     if (st)
         return st;
-    if (!(t->taps = mien_alloc_array_zero(o->n_hints, sizeof *t->taps)))
+    t->forced = mien_alloc_array_zero(o->n_hints, sizeof *t->forced);
+    if (!t->forced || !(t->taps = mien_alloc_array_zero(o->n_hints, sizeof *t->taps)))
         return mien__nomem(err, o->n_hints * sizeof *t->taps);
     for (t->n_taps = 0; t->n_taps < o->n_hints; t->n_taps++)
         t->taps[t->n_taps] = mien__hints_student(t->hints, t->n_taps);
@@ -606,6 +611,7 @@ void mien__embed_task_free(mien__embed_task *t)
     mien_free(t->val_targets);
     mien_free(t->batch_targets);
     mien_free(t->taps);
+    mien_free(t->forced);
     mien_free(t->classes);
     mien_free(t->batch_classes);
     mien_free(t->head_w);
@@ -621,6 +627,11 @@ const char *const *mien__embed_task_taps(const mien__embed_task *t, size_t *ret_
 {
     *ret_n = t->n_taps;
     return t->taps;
+}
+
+void mien__embed_task_attach(mien__embed_task *t, mien__net *net)
+{
+    t->net = net;
 }
 
 const mien__task *mien__embed_task_of(mien__embed_task *t)

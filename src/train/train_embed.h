@@ -28,6 +28,8 @@ mien_status mien__embed_task_new(const mien_train_opts *o, const mien__run_data 
 void mien__embed_task_free(mien__embed_task *t);
 /* Names of the values to tap, for the network's options. */
 const char *const *mien__embed_task_taps(const mien__embed_task *t, size_t *ret_n);
+/* Tell the task the network, when its taps are to be forced in the first epochs. */
+void mien__embed_task_attach(mien__embed_task *t, mien__net *net);
 /* The task as the loop sees it; lives as long as t. */
 const mien__task *mien__embed_task_of(mien__embed_task *t);
 bool mien__embed_task_labelled(const mien__embed_task *t); /* validation has people with two pictures */

@@ -2,6 +2,7 @@
 #include "anomaly/anomaly.h"
 #include "train/report.h"
 #include <math.h>
+#include <mien/train.h>
 #include <unistd.h>
 
 enum { PEOPLE = 8, EACH = 4, N = PEOPLE * EACH, DIM = 8 };
@@ -67,6 +68,18 @@ static mien_status write_and_read_log(void *ctx, mien_error *err)
     return st;
 }
 
+static mien_status bench(void *ctx, mien_error *err)
+{
+    (void)ctx;
+    mien_train_bench_opts o = MIEN_TRAIN_BENCH_OPTS_INIT;
+    mien_train_bench_result r;
+    o.arch = "mobilefacenet:embed=16,width=0.1";
+    o.batch = 2;
+    o.threads = 1;
+    o.runs = 1;
+    return mien_train_bench(&o, &r, err);
+}
+
 static mien_status report(void *ctx, mien_error *err)
 {
     mien__buf page = { 0 };
@@ -110,12 +123,19 @@ static void report_survives_failing_allocations(void **state)
     mien__validation_clear(&v);
 }
 
+static void bench_survives_failing_allocations(void **state)
+{
+    (void)state;
+    anomaly_run("bench of training", bench, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(validation_survives_failing_allocations),
         cmocka_unit_test(log_survives_failing_allocations),
         cmocka_unit_test(report_survives_failing_allocations),
+        cmocka_unit_test(bench_survives_failing_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -192,7 +192,7 @@ static void check_dx(const mien__train_kernels *tk, const mien__kernels *k, cons
     kt_buf d_dst = kt_alloc(out), first = kt_alloc(in);
     kt_block(k, c->n, c->oc, ohw, t->d_dst, d_dst.p);
     for (int add = 0; add < 2; add++)
-        for (int p = 0; p < 3; p++) {
+        for (int p = 0; p < (add == trial % 2 ? 3 : 1); p++) { /* pools for one of the two, by turns */
             assert_true(tk->conv_dx_plan(c, p == 0 ? 1 : p == 1 ? 2 : 7, &plan));
             kt_buf packed = kt_alloc(plan.packed_bytes / sizeof(float)), d_src = kt_alloc(in),
                    scratch = kt_alloc(plan.scratch_bytes / sizeof(float));
@@ -257,22 +257,22 @@ static void check_kind(int kind, int trials)
 static void conv_gradients_dense_match_reference(void **state)
 {
     (void)state;
-    check_kind(KIND_DENSE, 50);
+    check_kind(KIND_DENSE, 36);
 }
 static void conv_gradients_pointwise_match_reference(void **state)
 {
     (void)state;
-    check_kind(KIND_POINTWISE, 60);
+    check_kind(KIND_POINTWISE, 40);
 }
 static void conv_gradients_first_layer_match_reference(void **state)
 {
     (void)state;
-    check_kind(KIND_FIRST, 50);
+    check_kind(KIND_FIRST, 36);
 }
 static void conv_gradients_depthwise_match_reference(void **state)
 {
     (void)state;
-    check_kind(KIND_DEPTHWISE, 80);
+    check_kind(KIND_DEPTHWISE, 60);
 }
 static void conv_gradients_whole_picture_depthwise_match_reference(void **state)
 {

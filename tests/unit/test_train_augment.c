@@ -422,7 +422,7 @@ static void spec_written_and_read_gives_the_same_bits(void **state)
     assert_string_equal(text, "none");
     mien__augment_format(&mien__augment_default, text);
     assert_string_equal(text,
-                        "flip=0.5,rotate=8,scale=0.06,shift=0.03,crop=0.06,brightness=0.15,contrast=0.25,"
+                        "flip=0.5,mirror=0.5,rotate=8,scale=0.06,shift=0.03,crop=0.06,brightness=0.15,contrast=0.25,"
                         "saturation=0.25,hue=0.05,grey=0.05,blur=1.5:0.15,noise=0.03:0.15,jpeg=40:0.25,"
                         "lowres=24-64:0.15,occlude=0.35:0.1");
 }

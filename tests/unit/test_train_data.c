@@ -462,7 +462,7 @@ typedef struct pairs {
 static void on_pair(size_t a, size_t b, int bits, void *user)
 {
     pairs *const p = user;
-    assert_true(bits <= 3 && p->n < 16);
+    assert_true(bits <= MIEN__DUP_BITS && p->n < 16);
     p->a[p->n] = a;
     p->b[p->n++] = b;
 }
@@ -484,7 +484,8 @@ static void duplicates_are_found_whatever_the_file(void **state)
     const size_t train[] = { 0, 1, 2, 3, 4, 5 }, val[] = { 6, 7, 8, 5 };
     pairs p = { 0 };
     unlink(in_dir(dir, "1.png")); /* gone since: passed over */
-    assert_int_equal(mien__dataset_duplicates(d, train, 6, val, 4, 3, 2, on_pair, &p, NULL), MIEN_OK);
+    assert_int_equal(mien__dataset_duplicates(d, train, 6, val, 4, MIEN__DUP_BITS, 2, on_pair, &p, NULL),
+                     MIEN_OK);
     assert_int_equal(p.n, 1);
     assert_int_equal(p.a[0], 5);
     assert_int_equal(p.b[0], 8);

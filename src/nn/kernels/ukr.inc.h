@@ -128,6 +128,12 @@ VF_INLINE void ukr_body(const ukr_args *u, const int R, const int C, const int F
     } else if (!post->residual && !post->transcend) {
         const vf lo = vf_set1(post->lo), hi = vf_set1(post->hi);
         UKR_STORE(vf_neg_mul(vf_min(hi, vf_max(lo, acc[r][c])), slope));
+    } else if (!post->transcend) { /* in registers: the residual may be the output */
+        const float *const res = u->res;
+        const vf lo = vf_set1(post->lo), hi = vf_set1(post->hi), lo2 = vf_set1(post->lo2);
+        UKR_STORE(vf_neg_mul(
+            vf_max(lo2, vf_add(vf_neg_mul(vf_min(hi, vf_max(lo, acc[r][c])), slope), vf_load(res + at))),
+            vf_load(u->slope2 + c * VB)));
     } else {
         UKR_STORE(acc[r][c]);
         ukr_post(u, R, C, FIRST);

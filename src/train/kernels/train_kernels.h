@@ -46,15 +46,15 @@ typedef struct mien__train_kernels {
     void (*conv_dx_run)(const mien__conv_dx_plan *p, const void *packed, const float *d_dst, bool add,
                         float *d_src, void *scratch, mien__pool *pool);
 
-    /* mean and biased variance of each channel; sums in float per row piece, combined in double */
+    /* mean and biased variance of each channel, [c]; sums in float per row piece, combined in double */
     void (*bn_stats)(int n, int c, int hw, const float *x, float *ret_mean, float *ret_var, mien__pool *pool);
-    /* y = act(gamma (x - mean) inv_std + beta) with batch statistics: gradients of x, gamma, beta and slope
-     * (d_slope NULL unless PRELU); x and d_y blocked, d_x may be d_y. */
+    /* y = act(gamma (x - mean) inv_std + beta) with batch statistics: gradients of x, and of gamma, beta and
+     * slope, [c] each (d_slope NULL unless PRELU); x and d_y blocked, d_x may be d_y. */
     void (*bn_act_backward)(const mien__bn_act *p, const float *x, const float *d_y, float *d_x,
                             float *d_gamma, float *d_beta, float *d_slope, mien__pool *pool);
 
-    /* y = act(x): d_x = d_y act'(x), d_slope[c] for PRELU; any kind of mien__act that has a derivative;
-     * d_x may be d_y */
+    /* y = act(x): d_x = d_y act'(x), d_slope[c] for PRELU (slope is [c], too); any kind of mien__act that has
+     * a derivative; d_x may be d_y */
     bool (*act_can)(mien__act act);
     void (*act_backward)(int n, int c, int hw, mien__act act, float alpha, float beta, const float *slope,
                          const float *x, const float *d_y, float *d_x, float *d_slope, mien__pool *pool);

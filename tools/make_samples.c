@@ -1,0 +1,320 @@
+/* Makes samples/: photographs of people who do not exist.
+ *
+ *   build/release/tools/tool_make_samples LONDON OUT [NUMBER...]     pictures of all identities, or of some
+ *   build/release/tools/tool_make_samples --search LONDON NUMBER...  find steps away from look-alikes
+ *
+ * LONDON is a folder of the Face Research Lab London Set as the R package webmorphR.stim holds it (DeBruine
+ * and Jones 2017, CC BY 4.0): inst/neutral_front, inst/smiling_front and data-raw/london_info.csv. OUT gets
+ * person-NN/1.jpg .. 4.jpg, group.jpg and no-face/1.jpg, 2.jpg; with numbers, only those people's.
+ *
+ * tools/make_samples/ does the work: people.c is the statistical model that a face is drawn from, person.c
+ * gives it the detail of photographs and poses it, scene.c and still_life.c make surroundings, light.c
+ * lights, studio.c takes the picture. Everything follows from the seeds in the recipes below; arithmetic is
+ * single precision, so another machine may give other last bits, and pictures that look the same.
+ *
+ * A draw from the model can by chance resemble one of the people it was made from. --search draws an
+ * identity, shows it neutral and smiling to two embedding networks, and while somebody would be recognised at
+ * a false match rate of 1e-3, or nearly, steps away from that person and draws again. The steps found are in
+ * the recipes. */
+#include "make_samples/nobody.h"
+#include "make_samples/studio.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { PATH_BYTES = 4096, SHOTS = 4, MAX_STEPS = 24, MAX_TRIES = 20 };
+
+typedef struct recipe {
+    int donors[N_DONORS]; /* head, eyes, nose, mouth */
+    uint64_t seed;
+    float clothes[3];
+    int away[MAX_STEPS]; /* ends at 0 */
+} recipe;
+
+static const recipe recipes[] = {
+    { { 14, 124, 144, 134 },
+      0,
+      { 0.32f, 0.42f, 0.62f },
+      { 34, 14, 13, 3, 39, 112, 27, 124, 13, 139, 16, 124, 27, 102, 13, 144, 14 } },
+    { { 9, 122, 27, 100 }, 1, { 0.86f, 0.80f, 0.72f }, { 113, 113, 113, 6, 13, 27, 62, 100, 91, 102 } },
+    { { 129, 126, 99, 25 }, 2, { 0.80f, 0.62f, 0.28f }, { 99, 129, 99, 25, 62 } },
+    { { 30, 127, 87, 34 }, 3, { 0.66f, 0.28f, 0.30f }, { 30, 30, 87, 30, 87, 34, 30 } },
+    { { 64, 66, 135, 6 }, 4, { 0.30f, 0.50f, 0.46f }, { 64, 64, 64, 135, 66, 6, 66, 64 } },
+    { { 107, 136, 11, 120 }, 5, { 0.62f, 0.56f, 0.66f }, { 13, 135, 112, 38, 2, 102, 120, 9, 11 } },
+    { { 113, 86, 16, 32 }, 6, { 0.22f, 0.22f, 0.24f }, { 0 } },
+    { { 104, 18, 138, 63 }, 7, { 0.48f, 0.52f, 0.50f }, { 33 } },
+    { { 82, 42, 137, 61 },
+      8,
+      { 0.95f, 0.94f, 0.90f },
+      { 43, 82, 43, 44, 82, 61, 137, 45, 44, 137, 42, 61, 137 } },
+    { { 24, 119, 5, 45 },
+      9,
+      { 0.26f, 0.34f, 0.44f },
+      { 45, 45, 24, 45, 63, 5, 24, 45, 5, 45, 119, 24, 5, 45, 140, 67, 119, 45 } },
+    { { 108, 33, 121, 117 }, 10, { 0.38f, 0.44f, 0.32f }, { 141, 68, 103, 24, 140, 128, 123, 108 } },
+    { { 17, 142, 115, 70 }, 11, { 0.55f, 0.24f, 0.22f }, { 37, 37, 125, 120, 37, 120, 120, 37 } },
+    { { 105, 140, 125, 172 }, 12, { 0.36f, 0.38f, 0.42f }, { 142, 125, 141, 42, 142 } },
+    { { 12, 68, 128, 130 }, 13, { 0.45f, 0.58f, 0.72f }, { 0 } },
+};
+enum { N_RECIPES = sizeof recipes / sizeof recipes[0] };
+
+static void folders(const char *london, char *inst, char *info)
+{
+    snprintf(inst, PATH_BYTES, "%s/inst", london);
+    snprintf(info, PATH_BYTES, "%s/data-raw/london_info.csv", london);
+}
+
+static void make_folder(const char *path)
+{
+    if (mkdir(path, 0777) && errno != EEXIST)
+        die(path, strerror(errno));
+}
+
+/* The n-th picture of a person: 0 calm, 1 smiling, 2 turned under a light from the side, 3 any of it, small
+ * and worse. */
+static shot plan_shot(int n, dice *d)
+{
+    const float side = dice_next(d) % 2 ? 1 : -1;
+    static const place_kind places[SHOTS][2] = { { PLACE_WALL, PLACE_ROOM },
+                                                 { PLACE_GARDEN, PLACE_ROOM },
+                                                 { PLACE_ROOM, PLACE_WALL },
+                                                 { PLACE_EVENING, PLACE_GARDEN } };
+    shot s = { .place = places[n][dice_next(d) % 2] };
+    s.light = (light){ side * dice_range(d, 0.3f, 0.7f), dice_range(d, 0.2f, 0.6f), dice_range(d, 0.2f, 0.4f),
+                       dice_range(d, -0.03f, 0.04f), dice_range(d, 0.9f, 1.05f) };
+    s.frame = (frame){ 420,
+                       525,
+                       dice_range(d, 4.6f, 5.4f),
+                       dice_range(d, -0.2f, 0.2f),
+                       dice_range(d, -0.05f, 0.05f),
+                       0.3f,
+                       0.006f,
+                       90 };
+    s.pose = (pose){ 0, 0, dice_range(d, -0.07f, 0.07f), dice_range(d, -0.04f, 0.04f) };
+    if (n == 1) {
+        s.pose =
+            (pose){ 1, dice_range(d, 0.8f, 1), dice_range(d, -0.13f, 0.13f), dice_range(d, -0.05f, 0.06f) };
+        s.frame = (frame){ 400,
+                           400,
+                           dice_range(d, 4.0f, 4.8f),
+                           dice_range(d, -0.4f, 0.4f),
+                           dice_range(d, -0.1f, 0.1f),
+                           0.3f,
+                           0.008f,
+                           85 };
+        s.light.warmth += 0.02f;
+    } else if (n == 2) {
+        s.pose = (pose){ 0, 0.25f, side * dice_range(d, 0.13f, 0.22f), dice_range(d, -0.06f, 0.05f) };
+        s.frame = (frame){ 560,
+                           420,
+                           dice_range(d, 3.9f, 4.4f),
+                           side * dice_range(d, 0.1f, 0.35f),
+                           dice_range(d, -0.08f, 0.08f),
+                           0.5f,
+                           0.010f,
+                           78 };
+        s.light.from_x = side * dice_range(d, 0.8f, 1.2f);
+        s.light.strength = dice_range(d, 0.45f, 0.65f);
+    } else if (n == 3) {
+        s.pose = dice_next(d) % 2 ? (pose){ 1, 0.9f, dice_range(d, -0.18f, 0.18f), 0.03f }
+                                  : (pose){ 0, 0.1f, dice_range(d, -0.18f, 0.18f), -0.03f };
+        s.frame = (frame){ 240,
+                           300,
+                           dice_range(d, 3.6f, 4.6f),
+                           dice_range(d, -0.3f, 0.3f),
+                           dice_range(d, -0.12f, 0.12f),
+                           0.45f,
+                           0.016f,
+                           62 };
+        s.light =
+            (light){ side * 0.9f, 0.4f, 0.55f, dice_range(d, 0.03f, 0.09f), dice_range(d, 0.65f, 0.85f) };
+    }
+    return s;
+}
+
+static void read_identity(const char *inst, const people *model, int n, identity *ret)
+{
+    const recipe *r = &recipes[n];
+    dice d = { r->seed };
+    int steps = 0;
+    while (steps < MAX_STEPS && r->away[steps])
+        steps++;
+    identity_read(inst, model, r->donors, ret);
+    identity_new(model, &d, r->away, steps, ret);
+}
+
+static void make_person(const char *inst, const people *model, int n, const char *out)
+{
+    char path[PATH_BYTES];
+    identity who;
+    snprintf(path, sizeof path, "%s/person-%02d", out, n + 1);
+    make_folder(path);
+    read_identity(inst, model, n, &who);
+    for (int k = 0; k < SHOTS; k++) {
+        dice d = { (uint64_t)n * 1000 + (uint64_t)k };
+        shot s = plan_shot(k, &d);
+        snprintf(path, sizeof path, "%s/person-%02d/%d.jpg", out, n + 1, k + 1);
+        studio_portrait(&who, recipes[n].clothes, &s, &d, path);
+    }
+    identity_free(&who);
+    fprintf(stderr, "person-%02d\n", n + 1);
+}
+
+static void make_group(const char *inst, const people *model, const char *out)
+{
+    static const struct {
+        int who, smiling;
+        float x, y, eyes, yaw;
+    } row[] = {
+        { 7, 1, 395, 245, 84, 0.05f }, { 4, 1, 805, 262, 84, -0.06f },  { 1, 1, 185, 300, 92, 0.12f },
+        { 8, 1, 600, 292, 92, 0 },     { 5, 0, 1015, 306, 92, -0.12f },
+    };
+    char path[PATH_BYTES];
+    dice d = { 77 };
+    canvas scene = scene_behind(PLACE_GARDEN, 1200, 640, 92, &d);
+    const light l = { 0.5f, 0.5f, 0.35f, 0.01f, 1 };
+    light_scene(&scene, l);
+    for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
+        identity who;
+        read_identity(inst, model, row[i].who, &who);
+        const pose how = { row[i].smiling, row[i].smiling ? 0.9f : 0.3f, row[i].yaw, 0 };
+        studio_add(&scene, &who, recipes[row[i].who].clothes, how, l, row[i].x, row[i].y, row[i].eyes);
+        identity_free(&who);
+    }
+    canvas small = canvas_resize(&scene, 1000, 533);
+    snprintf(path, sizeof path, "%s/group.jpg", out);
+    studio_finish(&small, &(frame){ .noise = 0.007f, .quality = 86 }, &d, path);
+    canvas_free(&small);
+    canvas_free(&scene);
+    fprintf(stderr, "group\n");
+}
+
+static void make_no_face(const char *out)
+{
+    char path[PATH_BYTES];
+    dice d = { 5 };
+    snprintf(path, sizeof path, "%s/no-face", out);
+    make_folder(path);
+    canvas sea = scene_sea(640, 440, 9), table = scene_table(600, 450, 3);
+    snprintf(path, sizeof path, "%s/no-face/1.jpg", out);
+    studio_finish(&sea, &(frame){ .noise = 0.006f, .quality = 85 }, &d, path);
+    snprintf(path, sizeof path, "%s/no-face/2.jpg", out);
+    studio_finish(&table, &(frame){ .noise = 0.006f, .quality = 85 }, &d, path);
+    canvas_free(&table);
+    canvas_free(&sea);
+    fprintf(stderr, "no-face\n");
+}
+
+/* The least margin of the two expressions; *ret_nearest whom the worse one is like. */
+static double judge(judges *j, const identity *who, int *ret_nearest)
+{
+    double least = 2;
+    for (int smiling = 0; smiling < 2; smiling++) {
+        shape marks;
+        int nearest = 0;
+        canvas a = identity_draw(who, (pose){ smiling, smiling ? 0.9f : 0, 0, 0 }, &marks);
+        for (size_t i = 0; i < (size_t)SIDE * SIDE; i++)
+            for (size_t k = 0; k < 3; k++)
+                a.p[i * 4 + k] = 0.5f + a.p[i * 4 + 3] * (a.p[i * 4 + k] - 0.5f);
+        const double m = judges_margin(j, &a, &nearest);
+        canvas_free(&a);
+        if (m < least) {
+            least = m;
+            *ret_nearest = nearest;
+        }
+    }
+    return least;
+}
+
+/* Print the steps that make an identity nobody. */
+static void search(judges *j, const char *inst, const people *model, int n)
+{
+    static const double enough =
+        0.025; /* of similarity below the threshold; light and pose move it a little */
+    identity who;
+    int away[MAX_STEPS] = { 0 }, steps = 0, best_steps = 0;
+    double best = -2;
+    identity_read(inst, model, recipes[n].donors, &who);
+    while (best < enough && steps < MAX_STEPS && recipes[n].away[steps])
+        away[steps] = recipes[n].away[steps], steps++;
+    for (int tries = 0; tries < MAX_TRIES && steps < MAX_STEPS && best < enough; tries++) {
+        dice d = { recipes[n].seed };
+        int nearest = 0;
+        identity_new(model, &d, away, steps, &who);
+        const double margin = judge(j, &who, &nearest);
+        fprintf(stderr, "person-%02d, %d steps: margin %.3f, nearest %d\n", n + 1, steps, margin, nearest);
+        if (margin > best) {
+            best = margin;
+            best_steps = steps;
+        }
+        if (nearest > 0)
+            away[steps++] = nearest;
+    }
+    printf("person-%02d margin %.3f {", n + 1, best);
+    for (int i = 0; i < best_steps; i++)
+        printf("%s %d", i ? "," : "", away[i]);
+    printf(" }\n");
+    fflush(stdout);
+    identity_free(&who);
+}
+
+static void search_all(const char *london, const people *model, char **numbers, int n)
+{
+    static const char *const models[] = { "mobilefacenet", "face-reidentification-retail-0095" };
+    char inst[PATH_BYTES], info[PATH_BYTES];
+    int ids[MAX_PEOPLE];
+    folders(london, inst, info);
+    for (int i = 0; i < model->n; i++)
+        ids[i] = model->all[i].id;
+    judges *j = judges_new(inst, models, 2, ids, model->n);
+    for (int i = 0; i < n; i++)
+        search(j, inst, model, atoi(numbers[i]) - 1);
+    judges_free(j);
+}
+
+static void make_all(const char *london, const people *model, const char *out, char **numbers, int n)
+{
+    char inst[PATH_BYTES], info[PATH_BYTES];
+    folders(london, inst, info);
+    make_folder(out);
+    for (int i = 0; i < N_RECIPES; i++) {
+        int wanted = n == 0;
+        for (int k = 0; k < n; k++)
+            wanted |= atoi(numbers[k]) == i + 1;
+        if (wanted)
+            make_person(inst, model, i, out);
+    }
+    if (n > 0)
+        return;
+    make_group(inst, model, out);
+    make_no_face(out);
+}
+
+int main(int argc, char **argv)
+{
+    char inst[PATH_BYTES], info[PATH_BYTES];
+    const int seek = argc > 1 && strcmp(argv[1], "--search") == 0;
+    int in_range = 1;
+    for (int i = 3; i < argc; i++)
+        in_range &= atoi(argv[i]) >= 1 && atoi(argv[i]) <= N_RECIPES;
+    if (argc < (seek ? 4 : 3) || !in_range) {
+        fprintf(stderr,
+                "usage: make_samples LONDON OUT [NUMBER...]\n"
+                "       make_samples --search LONDON NUMBER...\n"
+                "numbers are 1 to %d\n",
+                (int)N_RECIPES);
+        return 2;
+    }
+    people model;
+    const char *london = argv[seek ? 2 : 1];
+    folders(london, inst, info);
+    people_read(inst, info, &model);
+    if (seek)
+        search_all(london, &model, argv + 3, argc - 3);
+    else
+        make_all(london, &model, argv[2], argv + 3, argc - 3);
+    people_free(&model);
+    return 0;
+}
