@@ -639,8 +639,8 @@ mien_status mien__net_new(const mien__graph *g, const mien__net_opts *o, mien__n
     if ((st = mien__pool_new(&n->pool, o->threads, err)))
         goto done;
     n->o.threads = mien__pool_threads(n->pool); /* plans hold scratch per worker: 0 is not a number of them */
-    if ((st = mien__graph_copy(g, &n->g, err)) || (st = mien__graph_check(n->g, err)) || (st = open_values(n, err)) ||
-        (st = find_params(n, err)) || (st = infer_all(n, err)))
+    if ((st = mien__graph_copy(g, &n->g, err)) || (st = mien__graph_check(n->g, err)) ||
+        (st = open_values(n, err)) || (st = find_params(n, err)) || (st = infer_all(n, err)))
         goto done;
     count_uses(n);
     if ((st = find_taps(n, err)) || (st = make_steps(n, err)) || (st = plan_backward(n, err)))

@@ -114,7 +114,8 @@ static mien_status fill(void *ctx, uint64_t step, float *input, mien_error *err)
         return MIEN_OK;
     const mien_status st = mien__hints_run(t->hints, t->rgb, err);
     if (!st && t->net)
-        mien__hints_force(t->hints, t->net, (double)step < t->o->blockwise_epochs * STEPS_PER_EPOCH, t->forced);
+        mien__hints_force(t->hints, t->net, (double)step < t->o->blockwise_epochs * STEPS_PER_EPOCH,
+                          t->forced);
     return st;
 }
 
