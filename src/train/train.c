@@ -3,11 +3,13 @@
 #include "train/arch.h"
 #include "train/train_detect.h"
 #include "train/train_embed.h"
+#include <dirent.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 void mien_train_opts_init(mien_train_opts *opts)
 {
@@ -46,16 +48,43 @@ static mien_status check_opts(const mien_train_opts *o, mien_error *err)
         o->accumulate > 1024)
         return mien__fail(err, MIEN_E_ARG, "batch %d, epochs %d or accumulation %d out of range", o->batch,
                           o->epochs, o->accumulate);
+    if ((int)o->loss < MIEN_LOSS_DISTILL || (int)o->loss > MIEN_LOSS_TRIPLET)
+        return mien__fail(err, MIEN_E_ARG, "there is no loss %d", (int)o->loss);
     if (!(o->lr > 0) || !(o->lr < 100) || !(o->val_fraction > 0) || !(o->val_fraction < 1))
         return mien__fail(err, MIEN_E_ARG, "learning rate %g or share of validation %g out of range", o->lr,
                           o->val_fraction);
-    return MIEN_OK;
+    mien__augment parsed; /* before hours of looking for faces */
+    return o->augment ? mien__augment_parse(o->augment, &parsed, err) : MIEN_OK;
+}
+
+/* Files that were being written when an earlier run was killed, by the names that mien__file_write_parts()
+ * gives them. */
+static void drop_unfinished(const char *path)
+{
+    static const char *const finished[] = { "checkpoint.bin",  "best.mien",   "faces.index",
+                                            "faces-val.index", "targets.bin", "report.html" };
+    static const char mark[] = ".tmp.";
+    DIR *const dir = opendir(path);
+    for (const struct dirent *e = NULL; dir && (e = readdir(dir)) != NULL;)
+        for (size_t i = 0; i < MIEN_COUNTOF(finished); i++) {
+            const size_t n = strlen(finished[i]);
+            if (strncmp(e->d_name, finished[i], n) == 0 &&
+                strncmp(e->d_name + n, mark, sizeof mark - 1) == 0 &&
+                strlen(e->d_name + n) == sizeof mark - 1 + 6)
+                (void)unlinkat(dirfd(dir), e->d_name, 0);
+        }
+    if (dir)
+        closedir(dir);
 }
 
 static mien_status make_dir(const char *path, mien_error *err)
 {
+    struct stat s;
     if (mkdir(path, 0777) != 0 && errno != EEXIST)
         return mien__fail(err, MIEN_E_IO, "cannot make the folder '%.150s': %s", path, strerror(errno));
+    if (stat(path, &s) != 0 || !S_ISDIR(s.st_mode))
+        return mien__fail(err, MIEN_E_IO, "the run folder '%.150s' is no folder", path);
+    drop_unfinished(path);
     return MIEN_OK;
 }
 
@@ -76,6 +105,8 @@ static void fingerprint(const mien_train_opts *o, char ret[65])
     for (size_t i = 0; i < o->n_teachers && at < (int)sizeof text - 80; i++)
         at += snprintf(text + at, sizeof text - (size_t)at, "%.64s|",
                        mien_model_info_of(o->teachers[i])->sha256);
+    if (o->max_steps && at < (int)sizeof text - 80) /* the schedule runs towards its end */
+        snprintf(text + at, sizeof text - (size_t)at, "steps %llu|", (unsigned long long)o->max_steps);
     mien__sha256_hex(text, strlen(text), ret);
 }
 

@@ -205,6 +205,9 @@ static mien_status open_set(const char *csv, const char *backgrounds, mien__scen
     mien_status st = mien__scene_set_new(ret, err);
     if (!st)
         st = mien__scene_set_read_csv(*ret, csv, 0.8f, ret_left_out, err);
+    if (!st && mien__scene_set_faces(*ret) == 0)
+        st = mien__fail(err, MIEN_E_EVAL_DATA, "%s: no picture with a face that is certain (%zu are not)",
+                        csv, *ret_left_out);
     if (!st && backgrounds)
         st = add_backgrounds(backgrounds, *ret, err);
     return st;

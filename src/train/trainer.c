@@ -3,12 +3,20 @@
  * State that decides what comes next (step, best score, patience, parameters, running averages, optimiser) is
  * written to one checkpoint, whole or not at all; the best model lies beside it as a model file of its own.
  * Steps are counted in updates of the optimiser; with accumulation each takes several batches.
+ *
+ * A step whose loss or gradient is no finite number changes nothing: the optimiser leaves the weights alone,
+ * and the running averages that its forward pass has moved are put back. While the last step was such a one
+ * nothing is validated or checkpointed, so that what lies on the disk is from before the trouble.
+ *
+ * A wish to stop is granted once all that belongs to the step is done, the validation at an epoch's end
+ * included: a resumed run goes on with the next step and would never make up for it.
  */
 #include "train/trainer.h"
 #include "train/runlog.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { BAD_STEPS = 10, PATH_BYTES = 4096 };
 
@@ -24,8 +32,9 @@ typedef struct loop {
     const mien__task *task;
     const mien__loop_opts *o;
     mien__optim *optim;
-    mien__param *params; /* the network's and the task's */
-    size_t n_params;
+    mien__param *params;                      /* the network's and the task's */
+    size_t n_params, first_buffer, n_buffers; /* running averages stand in the middle */
+    float *kept_buffers;                      /* as they were before the step */
     float **sums; /* accumulated gradients, one per parameter; NULL without accumulation */
     mien__ckpt_item *items;
     size_t n_items;
@@ -36,7 +45,8 @@ typedef struct loop {
     mien__runlog *log;
     double started, last_checkpoint, window_start, rate;
     uint64_t window_step;
-    int bad;
+    int bad;    /* steps in a row without a finite loss */
+    bool asked; /* progress wants the run to stop */
 } loop;
 
 void mien__parts_add(mien__parts *p, const char *name, double value)
@@ -112,7 +122,14 @@ static mien_status read_checkpoint(loop *l, mien_error *err)
     char path[PATH_BYTES], wanted[sizeof l->fingerprint];
     mien_status st = path_in(l, "checkpoint.bin", path, err);
     memcpy(wanted, l->fingerprint, sizeof wanted);
-    if (st || (st = mien__ckpt_read(path, l->items, l->n_items, err)))
+    if (st)
+        return st;
+    if (access(path, F_OK) != 0)
+        return mien__fail(err, MIEN_E_NOT_FOUND,
+                          "there is no checkpoint in '%.120s' to resume from: start without --resume",
+                          l->o->dir);
+    /* settings first: other ones often mean other arrays too, and are what can be mended */
+    if ((st = mien__ckpt_read_first(path, l->items, err)))
         return st;
     if (memcmp(wanted, l->fingerprint, sizeof wanted) != 0)
         return mien__fail(
@@ -120,6 +137,8 @@ static mien_status read_checkpoint(loop *l, mien_error *err)
             "the run in '%.120s' was begun with other settings: use the same ones to resume it, or "
             "another folder",
             l->o->dir);
+    if ((st = mien__ckpt_read(path, l->items, l->n_items, err)))
+        return st;
     if (l->s.best_step && !(st = path_in(l, "best.mien", path, err)))
         st = mien_model_load(path, &l->best, err);
     mien__net_changed(l->net);
@@ -130,7 +149,7 @@ static mien_status read_checkpoint(loop *l, mien_error *err)
 
 static mien_status gather_params(loop *l, mien_error *err)
 {
-    size_t own = 0, n_buffers = 0;
+    size_t own = 0, n_buffers = 0, floats = 0;
     const mien__param *net = mien__net_params(l->net, &own), *buffers = mien__net_buffers(l->net, &n_buffers);
     l->n_params = own + n_buffers + l->task->n_extra;
     l->params = mien_alloc_array_zero(l->n_params + 1, sizeof *l->params);
@@ -140,6 +159,12 @@ static mien_status gather_params(loop *l, mien_error *err)
     memcpy(l->params, net, own * sizeof *net);
     if (n_buffers) /* running averages: never stepped, but averaged like the weights */
         memcpy(l->params + own, buffers, n_buffers * sizeof *buffers);
+    l->first_buffer = own;
+    l->n_buffers = n_buffers;
+    for (size_t i = 0; i < n_buffers; i++)
+        floats += buffers[i].count;
+    if (!(l->kept_buffers = mien_alloc_array(floats + 1, sizeof *l->kept_buffers)))
+        return mien__nomem(err, floats * sizeof *l->kept_buffers);
     if (l->task->n_extra)
         memcpy(l->params + own + n_buffers, l->task->extra, l->task->n_extra * sizeof *l->params);
     for (size_t i = 0; l->o->accumulate > 1 && i < l->n_params; i++)
@@ -176,6 +201,7 @@ static void loop_close(loop *l)
     for (size_t i = 0; l->sums && i < l->n_params; i++)
         mien_free(l->sums[i]);
     mien_free(l->sums);
+    mien_free(l->kept_buffers);
     mien_free(l->params);
     mien_free(l->items);
     mien__optim_free(l->optim);
@@ -203,6 +229,16 @@ static void take_sums(loop *l, float factor)
     }
 }
 
+static void keep_buffers(loop *l, bool put_back)
+{
+    float *kept = l->kept_buffers;
+    for (size_t i = l->first_buffer; i < l->first_buffer + l->n_buffers; i++) {
+        const mien__param *p = &l->params[i];
+        memcpy(put_back ? p->value : kept, put_back ? kept : p->value, p->count * sizeof *kept);
+        kept += p->count;
+    }
+}
+
 static mien_status one_step(loop *l, double lr, double *ret_loss, double *ret_norm, mien__parts *parts,
                             mien_error *err)
 {
@@ -210,6 +246,7 @@ static mien_status one_step(loop *l, double lr, double *ret_loss, double *ret_no
     float *input = mien__net_input(l->net, NULL);
     mien_status st = MIEN_OK;
     *ret_loss = 0.0;
+    keep_buffers(l, false);
     for (int b = 0; b < batches; b++) {
         double loss = 0.0;
         *parts = (mien__parts){ .n = 0 };
@@ -226,6 +263,8 @@ static mien_status one_step(loop *l, double lr, double *ret_loss, double *ret_no
     if (batches > 1)
         take_sums(l, 1.0f / (float)batches);
     *ret_norm = isfinite(*ret_loss) ? mien__optim_step(l->optim, lr) : NAN;
+    if (!isfinite(*ret_norm))
+        keep_buffers(l, true);
     mien__net_changed(l->net);
     return MIEN_OK;
 }
@@ -305,7 +344,7 @@ static mien_status validate(loop *l, mien_error *err)
     if ((st = log_line(l, &front, &parts, l->task->validation ? *l->task->validation : NULL, err)))
         goto done;
     l->s.since_best++;
-    if (!l->s.validated || score > l->s.best_score) {
+    if (!l->s.validated || score > l->s.best_score || isnan(l->s.best_score)) {
         if ((st = path_in(l, "best.mien", path, err)) || (st = mien_model_save(model, path, err)))
             goto done;
         l->s.best_score = score;
@@ -337,6 +376,14 @@ static mien_status end_epoch(loop *l, bool *ret_stop, mien_error *err)
     return write_checkpoint(l, err);
 }
 
+static mien_status no_number(const loop *l, mien_error *err)
+{
+    return mien__fail(err, MIEN_E_TRAIN,
+                      "the loss was not a number in %d steps in a row (step %llu): lower --lr, or clip "
+                      "gradients; the last checkpoint is kept",
+                      l->bad, (unsigned long long)l->s.step);
+}
+
 static mien_status step_and_record(loop *l, mien_error *err)
 {
     const uint64_t every = l->epoch_steps > 400 ? 20 : l->epoch_steps > 40 ? 5 : 1;
@@ -351,39 +398,38 @@ static mien_status step_and_record(loop *l, mien_error *err)
         l->bad = 0;
         l->s.loss_average = isfinite(l->s.loss_average) ? 0.98 * l->s.loss_average + 0.02 * loss : loss;
     } else if (++l->bad >= BAD_STEPS)
-        return mien__fail(
-            err, MIEN_E_TRAIN,
-            "the loss was not a number in %d steps in a row (step %llu): lower --lr, or clip gradients; "
-            "the last checkpoint is kept",
-            BAD_STEPS, (unsigned long long)l->s.step);
+        return no_number(l, err);
     if (l->s.step % every == 0 && (st = log_step(l, loss, norm, lr, &parts, err)))
         return st;
-    return report(l, "training", lr)
-               ? mien__fail(err, MIEN_E_INTERRUPTED, "stopped at step %llu; --resume goes on",
-                            (unsigned long long)l->s.step)
-               : MIEN_OK;
+    l->asked = report(l, "training", lr);
+    return MIEN_OK;
 }
 
 static mien_status run(loop *l, mien__loop_result *ret, mien_error *err)
 {
     bool stop = l->o->patience > 0 && l->s.since_best >= l->o->patience;
     mien_status st = MIEN_OK;
-    while (!st && !stop && l->s.step < l->total_steps) {
-        st = step_and_record(l, err);
-        if (st == MIEN_E_INTERRUPTED) {
-            ret->interrupted = true;
-            const mien_status written = write_checkpoint(l, err);
-            return written ? written : st;
-        }
-        if (st)
-            return st;
+    while (!st && !stop && !l->asked && l->s.step < l->total_steps) {
+        const mien_status stepped = step_and_record(l, err);
+        if (stepped)
+            return stepped;
+        if (l->bad > 0)
+            continue;
         if (l->s.step % l->epoch_steps == 0 || l->s.step == l->total_steps)
             st = end_epoch(l, &stop, err);
-        else if (l->o->checkpoint_s > 0 && mien__now_ms() - l->last_checkpoint > l->o->checkpoint_s * 1000.0)
+        else if (l->asked || (l->o->checkpoint_s > 0 &&
+                              mien__now_ms() - l->last_checkpoint > l->o->checkpoint_s * 1000.0))
             st = write_checkpoint(l, err);
     }
     ret->stopped_early = stop;
-    return st;
+    if (st)
+        return st;
+    if (l->asked) {
+        ret->interrupted = true;
+        return mien__fail(err, MIEN_E_INTERRUPTED, "stopped at step %llu; --resume goes on",
+                          (unsigned long long)l->s.step);
+    }
+    return l->bad > 0 ? no_number(l, err) : MIEN_OK;
 }
 
 mien_status mien__train_loop(mien__net *net, const mien__task *task, const mien__loop_opts *o,
