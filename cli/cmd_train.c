@@ -282,7 +282,9 @@ const cli_verb cli_verb_train = {
              "The run folder keeps a checkpoint, a log of JSON lines and a report; after an interruption "
              "--resume goes on "
              "and ends with the same weights as a run that was left alone.",
-    .exits = "0 a model was written, 2 usage, 3 unusable data, 4 no model, 5 a fault",
+    .exits = "0 a model was written, 2 usage or other settings than the run to resume, 3 unusable data, 4 no "
+             "model, 5 a "
+             "fault: no number in the loss, no room on the disk",
     .tables = { cli_train_new_options, cli_train_shared_options, cli_detector_options, cli_input_options },
     .examples = train_examples,
     .opts_bytes = sizeof(cli_train_opts),

@@ -34,6 +34,33 @@ void mien_train_opts_init(mien_train_opts *opts)
                                .threads = 0 };
 }
 
+/* Numbers that must be finite and not below zero, whatever else is asked of them. */
+static mien_status check_numbers(const mien_train_opts *o, mien_error *err)
+{
+    const struct {
+        const char *name;
+        double value, below;
+    } numbers[] = {
+        { "blockwise epochs", o->blockwise_epochs, 1e6 },
+        { "weight of embeddings", o->w_embed, 1e9 },
+        { "weight of relations", o->w_relation, 1e9 },
+        { "weight of hints", o->w_hint, 1e9 },
+        { "lowest learning rate", o->lr_floor, 1.0 + 1e-12 },
+        { "warm-up", o->warmup_epochs, 1e6 },
+        { "weight decay", o->weight_decay, 1e3 },
+        { "momentum", o->momentum, 1.0 },
+        { "greatest gradient norm", o->clip_norm, 1e12 },
+        { "weight average", o->ema, 1.0 },
+        { "scale", o->scale, 1e6 },
+        { "margin", o->margin, 1e3 },
+        { "seconds between checkpoints", o->checkpoint_s, 1e9 },
+    };
+    for (size_t i = 0; i < MIEN_COUNTOF(numbers); i++)
+        if (!(numbers[i].value >= 0 && numbers[i].value < numbers[i].below))
+            return mien__fail(err, MIEN_E_ARG, "%s: %g is out of range", numbers[i].name, numbers[i].value);
+    return MIEN_OK;
+}
+
 static mien_status check_opts(const mien_train_opts *o, mien_error *err)
 {
     if (!o || o->struct_size < sizeof *o)
@@ -53,6 +80,9 @@ static mien_status check_opts(const mien_train_opts *o, mien_error *err)
     if (!(o->lr > 0) || !(o->lr < 100) || !(o->val_fraction > 0) || !(o->val_fraction < 1))
         return mien__fail(err, MIEN_E_ARG, "learning rate %g or share of validation %g out of range", o->lr,
                           o->val_fraction);
+    const mien_status st = check_numbers(o, err);
+    if (st)
+        return st;
     mien__augment parsed; /* before hours of looking for faces */
     return o->augment ? mien__augment_parse(o->augment, &parsed, err) : MIEN_OK;
 }
@@ -173,6 +203,8 @@ static mien_status train_embedder(const mien_train_opts *o, const mien__graph *g
     mien__embed_task *task = NULL;
     mien__net *net = NULL;
     mien__graph *layer = NULL;
+    mien_model *best = NULL;
+    mien_train_result told;
     mien__loop_result result;
     char print[65];
     mien__net_opts no = {
@@ -192,9 +224,9 @@ static mien_status train_embedder(const mien_train_opts *o, const mien__graph *g
         mien__embed_task_attach(task, net);
     fingerprint(o, print);
     const mien__loop_opts lo = loop_opts(o, mien__embed_task_of(task), print);
-    if ((st = mien__train_loop(net, mien__embed_task_of(task), &lo, ret_model, &result, err)))
+    if ((st = mien__train_loop(net, mien__embed_task_of(task), &lo, &best, &result, err)))
         goto done;
-    *ret = (mien_train_result){ .steps = result.steps,
+    told = (mien_train_result){ .steps = result.steps,
                                 .seconds = result.seconds,
                                 .loss = result.last_loss,
                                 .score = result.best_score,
@@ -204,11 +236,13 @@ static mien_status train_embedder(const mien_train_opts *o, const mien__graph *g
                                 .n_people = data.n_people,
                                 .n_left_out = data.set->n_unreadable + data.set->n_no_face,
                                 .n_duplicates = data.n_duplicates };
-    if ((st = mien__train_conclude(o, task, &data, o->model, *ret_model, ret, err))) {
-        mien_model_free(*ret_model);
-        *ret_model = NULL;
-    }
+    if ((st = mien__train_conclude(o, task, &data, o->model, best, &told, err)))
+        goto done;
+    *ret = told;
+    *ret_model = best;
+    best = NULL;
 done:
+    mien_model_free(best);
     mien__graph_free(layer);
     mien__net_free(net);
     mien__embed_task_free(task);

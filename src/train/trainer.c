@@ -11,43 +11,11 @@
  * A wish to stop is granted once all that belongs to the step is done, the validation at an epoch's end
  * included: a resumed run goes on with the next step and would never make up for it.
  */
-#include "train/trainer.h"
-#include "train/runlog.h"
+#include "train/trainer_parts.h"
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-enum { BAD_STEPS = 10, PATH_BYTES = 4096 };
-
-/* What a checkpoint keeps beside arrays. */
-typedef struct loop_state {
-    uint64_t step, best_step;
-    double best_score, loss_average, seconds;
-    int32_t since_best, validated;
-} loop_state;
-
-typedef struct loop {
-    mien__net *net;
-    const mien__task *task;
-    const mien__loop_opts *o;
-    mien__optim *optim;
-    mien__param *params;                      /* the network's and the task's */
-    size_t n_params, first_buffer, n_buffers; /* running averages stand in the middle */
-    float *kept_buffers;                      /* as they were before the step */
-    float **sums; /* accumulated gradients, one per parameter; NULL without accumulation */
-    mien__ckpt_item *items;
-    size_t n_items;
-    char fingerprint[65];
-    loop_state s;
-    uint64_t total_steps, epoch_steps;
-    mien_model *best;
-    mien__runlog *log;
-    double started, last_checkpoint, window_start, rate;
-    uint64_t window_step;
-    int bad;    /* steps in a row without a finite loss */
-    bool asked; /* progress wants the run to stop */
-} loop;
+enum { BAD_STEPS = 10 };
 
 void mien__parts_add(mien__parts *p, const char *name, double value)
 {
@@ -71,147 +39,9 @@ mien_status mien__train_model(mien__net *net, const mien__task *task, mien_model
     return mien__model_from_graph(g, task->info, ret, err); /* takes g */
 }
 
-static mien_status path_in(const loop *l, const char *name, char ret[PATH_BYTES], mien_error *err)
-{
-    const int n = snprintf(ret, PATH_BYTES, "%s/%s", l->o->dir, name);
-    return n > 0 && n < PATH_BYTES ? MIEN_OK
-                                   : mien__fail(err, MIEN_E_LIMIT, "the run folder's path is too long");
-}
-
-/* ---- checkpoint ---- */
-
-static void name_item(mien__ckpt_item *item, const char *prefix, const char *name, size_t at, void *data,
-                      size_t bytes)
-{
-    snprintf(item->name, sizeof item->name, "%s%zu.%.80s", prefix, at, name);
-    item->data = data;
-    item->bytes = bytes;
-}
-
-static mien_status list_items(loop *l, mien_error *err)
-{
-    size_t at = 0;
-    const size_t n_optim = mien__optim_items(l->optim, NULL, 0), n = 2 + l->n_params + n_optim;
-    l->items = mien_alloc_array_zero(n, sizeof *l->items);
-    if (!l->items)
-        return mien__nomem(err, n * sizeof *l->items);
-    name_item(&l->items[at++], "fingerprint", "", 0, l->fingerprint, sizeof l->fingerprint);
-    name_item(&l->items[at++], "state", "", 0, &l->s, sizeof l->s);
-    for (size_t i = 0; i < l->n_params; i++)
-        name_item(&l->items[at++], "p", l->params[i].name, i, l->params[i].value,
-                  l->params[i].count * sizeof(float));
-    at += mien__optim_items(l->optim, l->items + at, n_optim);
-    l->n_items = at;
-    return MIEN_OK;
-}
-
-static mien_status write_checkpoint(loop *l, mien_error *err)
-{
-    char path[PATH_BYTES];
-    mien_status st = path_in(l, "checkpoint.bin", path, err);
-    l->s.seconds += (mien__now_ms() - l->started) / 1000.0;
-    l->started = mien__now_ms();
-    if (!st)
-        st = mien__ckpt_write(path, l->items, l->n_items, err);
-    l->last_checkpoint = mien__now_ms();
-    return st;
-}
-
-static mien_status read_checkpoint(loop *l, mien_error *err)
-{
-    char path[PATH_BYTES], wanted[sizeof l->fingerprint];
-    mien_status st = path_in(l, "checkpoint.bin", path, err);
-    memcpy(wanted, l->fingerprint, sizeof wanted);
-    if (st)
-        return st;
-    if (access(path, F_OK) != 0)
-        return mien__fail(err, MIEN_E_NOT_FOUND,
-                          "there is no checkpoint in '%.120s' to resume from: start without --resume",
-                          l->o->dir);
-    /* settings first: other ones often mean other arrays too, and are what can be mended */
-    if ((st = mien__ckpt_read_first(path, l->items, err)))
-        return st;
-    if (memcmp(wanted, l->fingerprint, sizeof wanted) != 0)
-        return mien__fail(
-            err, MIEN_E_ARG,
-            "the run in '%.120s' was begun with other settings: use the same ones to resume it, or "
-            "another folder",
-            l->o->dir);
-    if ((st = mien__ckpt_read(path, l->items, l->n_items, err)))
-        return st;
-    if (l->s.best_step && !(st = path_in(l, "best.mien", path, err)))
-        st = mien_model_load(path, &l->best, err);
-    mien__net_changed(l->net);
-    return st;
-}
-
-/* ---- opening ---- */
-
-static mien_status gather_params(loop *l, mien_error *err)
-{
-    size_t own = 0, n_buffers = 0, floats = 0;
-    const mien__param *net = mien__net_params(l->net, &own), *buffers = mien__net_buffers(l->net, &n_buffers);
-    l->n_params = own + n_buffers + l->task->n_extra;
-    l->params = mien_alloc_array_zero(l->n_params + 1, sizeof *l->params);
-    l->sums = mien_alloc_array_zero(l->n_params + 1, sizeof *l->sums);
-    if (!l->params || !l->sums)
-        return mien__nomem(err, l->n_params * sizeof *l->params);
-    memcpy(l->params, net, own * sizeof *net);
-    if (n_buffers) /* running averages: never stepped, but averaged like the weights */
-        memcpy(l->params + own, buffers, n_buffers * sizeof *buffers);
-    l->first_buffer = own;
-    l->n_buffers = n_buffers;
-    for (size_t i = 0; i < n_buffers; i++)
-        floats += buffers[i].count;
-    if (!(l->kept_buffers = mien_alloc_array(floats + 1, sizeof *l->kept_buffers)))
-        return mien__nomem(err, floats * sizeof *l->kept_buffers);
-    if (l->task->n_extra)
-        memcpy(l->params + own + n_buffers, l->task->extra, l->task->n_extra * sizeof *l->params);
-    for (size_t i = 0; l->o->accumulate > 1 && i < l->n_params; i++)
-        if (l->params[i].trainable &&
-            !(l->sums[i] = mien_alloc_array_zero(l->params[i].count, sizeof *l->sums[i])))
-            return mien__nomem(err, l->params[i].count * sizeof *l->sums[i]);
-    return MIEN_OK;
-}
-
-static mien_status loop_open(loop *l, mien_error *err)
-{
-    char path[PATH_BYTES];
-    mien_status st = gather_params(l, err);
-    const uint64_t per = (uint64_t)(l->o->accumulate > 1 ? l->o->accumulate : 1);
-    l->epoch_steps = l->task->steps_per_epoch / per ? l->task->steps_per_epoch / per : 1;
-    l->total_steps = l->epoch_steps * (uint64_t)l->o->epochs;
-    if (l->o->max_steps && l->o->max_steps < l->total_steps)
-        l->total_steps = l->o->max_steps;
-    l->s = (loop_state){ .best_score = -INFINITY, .loss_average = NAN };
-    snprintf(l->fingerprint, sizeof l->fingerprint, "%.64s", l->o->fingerprint ? l->o->fingerprint : "");
-    if (st || (st = mien__optim_new(&l->o->optim, l->params, l->n_params, &l->optim, err)) ||
-        (st = list_items(l, err)) || (st = path_in(l, "log.jsonl", path, err)))
-        return st;
-    if (l->o->resume && (st = read_checkpoint(l, err)))
-        return st;
-    st = mien__runlog_open(path, l->o->resume ? &l->s.step : NULL, &l->log, err);
-    l->started = l->last_checkpoint = l->window_start = mien__now_ms();
-    l->window_step = l->s.step;
-    return st;
-}
-
-static void loop_close(loop *l)
-{
-    for (size_t i = 0; l->sums && i < l->n_params; i++)
-        mien_free(l->sums[i]);
-    mien_free(l->sums);
-    mien_free(l->kept_buffers);
-    mien_free(l->params);
-    mien_free(l->items);
-    mien__optim_free(l->optim);
-    mien__runlog_close(l->log);
-    mien_model_free(l->best);
-}
-
 /* ---- one step ---- */
 
-static void add_to_sums(loop *l, bool first)
+static void add_to_sums(mien__loop *l, bool first)
 {
     for (size_t i = 0; i < l->n_params; i++) {
         const mien__param *p = &l->params[i];
@@ -220,7 +50,7 @@ static void add_to_sums(loop *l, bool first)
     }
 }
 
-static void take_sums(loop *l, float factor)
+static void take_sums(mien__loop *l, float factor)
 {
     for (size_t i = 0; i < l->n_params; i++) {
         const mien__param *p = &l->params[i];
@@ -229,7 +59,7 @@ static void take_sums(loop *l, float factor)
     }
 }
 
-static void keep_buffers(loop *l, bool put_back)
+static void keep_buffers(mien__loop *l, bool put_back)
 {
     float *kept = l->kept_buffers;
     for (size_t i = l->first_buffer; i < l->first_buffer + l->n_buffers; i++) {
@@ -239,7 +69,7 @@ static void keep_buffers(loop *l, bool put_back)
     }
 }
 
-static mien_status one_step(loop *l, double lr, double *ret_loss, double *ret_norm, mien__parts *parts,
+static mien_status one_step(mien__loop *l, double lr, double *ret_loss, double *ret_norm, mien__parts *parts,
                             mien_error *err)
 {
     const int batches = l->o->accumulate > 1 ? l->o->accumulate : 1;
@@ -269,12 +99,12 @@ static mien_status one_step(loop *l, double lr, double *ret_loss, double *ret_no
     return MIEN_OK;
 }
 
-static double score_now(const loop *l)
+static double score_now(const mien__loop *l)
 {
     return l->s.validated ? l->s.best_score : NAN;
 }
 
-static bool report(loop *l, const char *phase, double lr)
+static bool report(mien__loop *l, const char *phase, double lr)
 {
     const double now = mien__now_ms();
     if (now - l->window_start > 2000.0 && l->s.step > l->window_step) {
@@ -298,7 +128,7 @@ static bool report(loop *l, const char *phase, double lr)
 }
 
 /* One line of the log: named figures in front, parts behind. */
-static mien_status log_line(loop *l, const mien__parts *front, const mien__parts *parts,
+static mien_status log_line(mien__loop *l, const mien__parts *front, const mien__parts *parts,
                             const mien__validation *validation, mien_error *err)
 {
     mien__runlog_value values[2 * MIEN__TRAIN_PARTS];
@@ -315,7 +145,7 @@ static mien_status log_line(loop *l, const mien__parts *front, const mien__parts
     return mien__runlog_write(l->log, &r, err);
 }
 
-static mien_status log_step(loop *l, double loss, double norm, double lr, const mien__parts *parts,
+static mien_status log_step(mien__loop *l, double loss, double norm, double lr, const mien__parts *parts,
                             mien_error *err)
 {
     mien__parts front = { .n = 0 };
@@ -329,9 +159,9 @@ static mien_status log_step(loop *l, double loss, double norm, double lr, const 
 
 /* ---- validation ---- */
 
-static mien_status validate(loop *l, mien_error *err)
+static mien_status validate(mien__loop *l, mien_error *err)
 {
-    char path[PATH_BYTES];
+    char path[MIEN__LOOP_PATH_BYTES];
     mien_model *model = NULL;
     mien__parts front = { .n = 0 }, parts = { .n = 0 };
     double score = 0.0;
@@ -345,7 +175,7 @@ static mien_status validate(loop *l, mien_error *err)
         goto done;
     l->s.since_best++;
     if (!l->s.validated || score > l->s.best_score || isnan(l->s.best_score)) {
-        if ((st = path_in(l, "best.mien", path, err)) || (st = mien_model_save(model, path, err)))
+        if ((st = mien__loop_path(l, "best.mien", path, err)) || (st = mien_model_save(model, path, err)))
             goto done;
         l->s.best_score = score;
         l->s.best_step = l->s.step;
@@ -361,7 +191,7 @@ done:
 }
 
 /* After an epoch: validation when it is due, a checkpoint. */
-static mien_status end_epoch(loop *l, bool *ret_stop, mien_error *err)
+static mien_status end_epoch(mien__loop *l, bool *ret_stop, mien_error *err)
 {
     const uint64_t epoch = l->s.step / l->epoch_steps;
     const bool last = l->s.step >= l->total_steps;
@@ -373,10 +203,10 @@ static mien_status end_epoch(loop *l, bool *ret_stop, mien_error *err)
             return st;
         *ret_stop = l->o->patience > 0 && l->s.since_best >= l->o->patience;
     }
-    return write_checkpoint(l, err);
+    return mien__loop_save(l, err);
 }
 
-static mien_status no_number(const loop *l, mien_error *err)
+static mien_status no_number(const mien__loop *l, mien_error *err)
 {
     return mien__fail(err, MIEN_E_TRAIN,
                       "the loss was not a number in %d steps in a row (step %llu): lower --lr, or clip "
@@ -384,7 +214,7 @@ static mien_status no_number(const loop *l, mien_error *err)
                       l->bad, (unsigned long long)l->s.step);
 }
 
-static mien_status step_and_record(loop *l, mien_error *err)
+static mien_status step_and_record(mien__loop *l, mien_error *err)
 {
     const uint64_t every = l->epoch_steps > 400 ? 20 : l->epoch_steps > 40 ? 5 : 1;
     const double lr = mien__lr_at(l->o->lr, l->s.step, l->o->warmup_steps, l->total_steps, l->o->floor);
@@ -405,7 +235,7 @@ static mien_status step_and_record(loop *l, mien_error *err)
     return MIEN_OK;
 }
 
-static mien_status run(loop *l, mien__loop_result *ret, mien_error *err)
+static mien_status run(mien__loop *l, mien__loop_result *ret, mien_error *err)
 {
     bool stop = l->o->patience > 0 && l->s.since_best >= l->o->patience;
     mien_status st = MIEN_OK;
@@ -419,7 +249,7 @@ static mien_status run(loop *l, mien__loop_result *ret, mien_error *err)
             st = end_epoch(l, &stop, err);
         else if (l->asked || (l->o->checkpoint_s > 0 &&
                               mien__now_ms() - l->last_checkpoint > l->o->checkpoint_s * 1000.0))
-            st = write_checkpoint(l, err);
+            st = mien__loop_save(l, err);
     }
     ret->stopped_early = stop;
     if (st)
@@ -435,8 +265,8 @@ static mien_status run(loop *l, mien__loop_result *ret, mien_error *err)
 mien_status mien__train_loop(mien__net *net, const mien__task *task, const mien__loop_opts *o,
                              mien_model **ret_best, mien__loop_result *ret, mien_error *err)
 {
-    loop l = { .net = net, .task = task, .o = o };
-    mien_status st = loop_open(&l, err);
+    mien__loop l = { .net = net, .task = task, .o = o };
+    mien_status st = mien__loop_open(&l, err);
     *ret = (mien__loop_result){ 0 };
     if (!st)
         st = run(&l, ret, err);
@@ -454,6 +284,6 @@ mien_status mien__train_loop(mien__net *net, const mien__task *task, const mien_
         *ret_best = l.best;
         l.best = NULL;
     }
-    loop_close(&l);
+    mien__loop_close(&l);
     return st;
 }
