@@ -118,20 +118,21 @@ static mien_status make_dir(const char *path, mien_error *err)
     return MIEN_OK;
 }
 
-/* Everything that decides what comes out, hashed, so that a checkpoint is not resumed with other settings. */
+/* What decides the course of a run, hashed, so that a checkpoint is not resumed with other settings. Its
+ * length is not in it: a run may be resumed with more epochs, and the learning rate then follows the longer
+ * schedule. */
 static void fingerprint(const mien_train_opts *o, char ret[65])
 {
     char text[4096];
     int at = snprintf(text, sizeof text,
-                      "%.500s|%.500s|%.200s|%.64s|%.30s|%d|%d|%d|%d|%g|%g|%g|%g|%g|%g|%g|%d|%g|%g|%llu|%zu|",
+                      "%.500s|%.500s|%.200s|%.64s|%.30s|%d|%d|%d|%g|%g|%g|%g|%g|%g|%g|%d|%g|%g|%llu|%zu|",
                       o->data, o->val_data ? o->val_data : "", o->arch ? o->arch : "",
                       o->model ? mien_model_info_of(o->model)->sha256 : "", o->tune ? o->tune : "",
-                      (int)o->loss, o->epochs, o->batch, o->accumulate, o->lr, o->lr_floor, o->warmup_epochs,
+                      (int)o->loss, o->batch, o->accumulate, o->lr, o->lr_floor, o->warmup_epochs,
                       o->weight_decay, o->momentum, o->clip_norm, o->ema, o->sgd, o->scale, o->margin,
                       (unsigned long long)o->seed, o->max_images);
-    at += snprintf(text + at, sizeof text - (size_t)at, "%g|%g|%g|%g|%g|%.500s|%zu|", o->blockwise_epochs,
-                   o->w_embed, o->w_relation, o->w_hint, o->val_fraction, o->augment ? o->augment : "",
-                   o->n_hints);
+    at += snprintf(text + at, sizeof text - (size_t)at, "%g|%g|%g|%g|%.500s|%zu|", o->w_embed, o->w_relation,
+                   o->w_hint, o->val_fraction, o->augment ? o->augment : "", o->n_hints);
     for (size_t i = 0; i < o->n_teachers && at < (int)sizeof text - 80; i++)
         at += snprintf(text + at, sizeof text - (size_t)at, "%.64s|",
                        mien_model_info_of(o->teachers[i])->sha256);
