@@ -55,7 +55,6 @@ const cli_option cli_train_tune_options[] = {
       .brief = "what is minimised, beside staying near the teacher" },
     { NUMBER(epochs, "epochs", "8", 1, 100000, "passes over the pictures") },
     { REAL(lr, "lr", "0.0005", 1e-9, 10, "learning rate after warm-up") },
-    { FLAG(force, "force", "write the model although it was not shown to be better") },
     { 0 },
 };
 
@@ -64,6 +63,7 @@ const cli_option cli_train_shared_options[] = {
     { TEXT(run_dir, "run", "DIR", "run folder: checkpoint, log, report; by default OUT.run"),
       .hint = CLI_DIRS },
     { FLAG(resume, "resume", "go on from the run folder's checkpoint") },
+    { FLAG(force, "force", "finetune: write a model not shown better; --resume: take other settings") },
     { FLAG(aligned, "aligned", "pictures are aligned crops already") },
     { TEXT(val, "val", "DATA", "people to validate on; by default a part of DATA is split off"),
       .hint = CLI_FILES },
@@ -99,6 +99,9 @@ const cli_option cli_train_shared_options[] = {
     { REAL(w_relation, "w-relation", "0", 0, 1e6, "weight of following their cosines between pictures"),
       .rare = 1 },
     { REAL(w_hint, "w-hint", "1", 0, 1e6, "weight of the hints"), .rare = 1 },
+    { REAL(w_truth, "w-truth", "1", 0, 1e6, "detectors: weight of the scenes' truth beside the teacher"), .rare = 1 },
+    { REAL(w_landmark, "w-landmark", "1", 0, 1e6, "detectors: weight of landmarks beside scores and boxes"),
+      .rare = 1 },
     { NUMBER(validate, "validate", "1", 0, 100000, "epochs between validations"), .rare = 1 },
     { NUMBER(patience, "patience", "0", 0, 100000, "stop after so many validations without gain; 0: never") },
     { NUMBER(seed, "seed", "1", 0, 2147483647, "of everything random") },
@@ -122,6 +125,8 @@ void cli_train_fill(const cli_train_opts *o, mien_train_opts *t)
     t->w_embed = o->w_embed;
     t->w_relation = o->w_relation;
     t->w_hint = o->w_hint;
+    t->w_truth = o->w_truth;
+    t->w_landmark = o->w_landmark;
     t->blockwise_epochs = o->blockwise;
     t->augment = o->augment;
     t->backgrounds = o->backgrounds;

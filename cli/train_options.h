@@ -12,7 +12,7 @@ typedef struct cli_train_opts {
     int aligned, loss, epochs, batch, accumulate, optimizer, patience, validate, seed, resume, force,
         pictures, max_images, max_steps;
     double lr, lr_floor, warmup, weight_decay, momentum, clip, ema, scale, margin, val_fraction, w_embed,
-        w_relation, w_hint, blockwise;
+        w_relation, w_hint, w_truth, w_landmark, blockwise;
 } cli_train_opts;
 
 /* Of train alone, of finetune alone, of both. */

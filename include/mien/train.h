@@ -56,6 +56,8 @@ typedef struct mien_train_opts {
     double blockwise_epochs; /**< first epochs in which each stretch of the network between two hints learns
                                 by itself, from the teacher's values: much faster than from end to end */
     double w_embed, w_relation, w_hint; /**< weights of the loss's parts */
+    double w_truth, w_landmark;         /**< detectors: weight of what the scenes say beside what the teacher says,
+                                             and of landmarks beside scores and boxes; default 1 */
     const char *augment;                /**< specification, see `mien train --help`; NULL: default */
     const char *backgrounds;            /**< detectors: pictures without faces, a list or folder */
     int epochs, batch, accumulate;
@@ -69,7 +71,8 @@ typedef struct mien_train_opts {
     size_t max_images;
     unsigned threads;   /**< 0: all processors */
     int resume;         /**< 1: go on from the run folder's checkpoint */
-    int force;          /**< 1: take the tuned model although it was not shown to be better */
+    int force;          /**< 1: take the tuned model although it was not shown to be better; with `resume`: go
+                             on although settings differ from those the run began with */
     int error_pictures; /**< 1: the report shows crops of worst errors */
     mien_train_progress_fn progress;
     void *user;

@@ -18,6 +18,8 @@ void mien_train_opts_init(mien_train_opts *opts)
                                .tune = "all",
                                .w_embed = 1.0,
                                .w_hint = 1.0,
+                               .w_truth = 1.0,
+                               .w_landmark = 1.0,
                                .epochs = 10,
                                .batch = 32,
                                .accumulate = 1,
@@ -45,6 +47,8 @@ static mien_status check_numbers(const mien_train_opts *o, mien_error *err)
         { "weight of embeddings", o->w_embed, 1e9 },
         { "weight of relations", o->w_relation, 1e9 },
         { "weight of hints", o->w_hint, 1e9 },
+        { "weight of the truth", o->w_truth, 1e9 },
+        { "weight of landmarks", o->w_landmark, 1e9 },
         { "lowest learning rate", o->lr_floor, 1.0 + 1e-12 },
         { "warm-up", o->warmup_epochs, 1e6 },
         { "weight decay", o->weight_decay, 1e3 },
@@ -131,8 +135,8 @@ static void fingerprint(const mien_train_opts *o, char ret[65])
                       (int)o->loss, o->batch, o->accumulate, o->lr, o->lr_floor, o->warmup_epochs,
                       o->weight_decay, o->momentum, o->clip_norm, o->ema, o->sgd, o->scale, o->margin,
                       (unsigned long long)o->seed, o->max_images);
-    at += snprintf(text + at, sizeof text - (size_t)at, "%g|%g|%g|%g|%.500s|%zu|", o->w_embed, o->w_relation,
-                   o->w_hint, o->val_fraction, o->augment ? o->augment : "", o->n_hints);
+    at += snprintf(text + at, sizeof text - (size_t)at, "%g|%g|%g|%g|%g|%g|%.500s|%zu|", o->w_embed, o->w_relation,
+                   o->w_hint, o->w_truth, o->w_landmark, o->val_fraction, o->augment ? o->augment : "", o->n_hints);
     for (size_t i = 0; i < o->n_teachers && at < (int)sizeof text - 80; i++)
         at += snprintf(text + at, sizeof text - (size_t)at, "%.64s|",
                        mien_model_info_of(o->teachers[i])->sha256);
@@ -176,6 +180,7 @@ static mien__loop_opts loop_opts(const mien_train_opts *o, const mien__task *tas
                               .dir = o->dir,
                               .resume = o->resume != 0,
                               .fingerprint = print,
+                              .force = o->force != 0,
                               .max_steps = o->max_steps,
                               .progress = o->progress,
                               .user = o->user };

@@ -315,6 +315,11 @@ mien_status mien__detect_task_new(const mien_train_opts *o, const mien_model_inf
     t->o = o;
     t->info = info;
     t->loss = (mien__det_loss_opts)MIEN__DET_LOSS_OPTS_INIT;
+    t->loss.truth_cls *= o->w_truth;
+    t->loss.truth_obj *= o->w_truth;
+    t->loss.truth_box *= o->w_truth;
+    t->loss.truth_kps *= o->w_truth * o->w_landmark;
+    t->loss.teach_kps *= o->w_landmark;
     if ((st = open_teacher(t, err)) || (st = open_set(o->data, o->backgrounds, &t->set, &t->left_out, err)) ||
         (o->val_data && (st = open_set(o->val_data, o->backgrounds, &t->val_set, &ignored, err))) ||
         (st = mien__pool_new(&t->pool, o->threads, err)) || (st = open_memory(t, err)) ||

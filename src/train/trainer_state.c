@@ -73,14 +73,15 @@ static mien_status read_checkpoint(mien__loop *l, mien_error *err)
     /* settings first: other ones often mean other arrays too, and are what can be mended */
     if ((st = mien__ckpt_read_first(path, l->items, err)))
         return st;
-    if (memcmp(wanted, l->fingerprint, sizeof wanted) != 0)
+    if (memcmp(wanted, l->fingerprint, sizeof wanted) != 0 && !l->o->force)
         return mien__fail(
             err, MIEN_E_ARG,
-            "the run in '%.120s' was begun with other settings: use the same ones to resume it, or "
-            "another folder",
+            "the run in '%.120s' was begun with other settings: use the same ones to resume it, "
+            "--force to go on with these, or another folder",
             l->o->dir);
     if ((st = mien__ckpt_read(path, l->items, l->n_items, err)))
         return st;
+    memcpy(l->fingerprint, wanted, sizeof wanted);
     if (l->s.best_step && !(st = mien__loop_path(l, "best.mien", path, err)))
         st = mien_model_load(path, &l->best, err);
     mien__net_changed(l->net);
