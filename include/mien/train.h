@@ -56,10 +56,10 @@ typedef struct mien_train_opts {
     double blockwise_epochs; /**< first epochs in which each stretch of the network between two hints learns
                                 by itself, from the teacher's values: much faster than from end to end */
     double w_embed, w_relation, w_hint; /**< weights of the loss's parts */
-    double w_truth, w_landmark;         /**< detectors: weight of what the scenes say beside what the teacher says,
-                                             and of landmarks beside scores and boxes; default 1 */
-    const char *augment;                /**< specification, see `mien train --help`; NULL: default */
-    const char *backgrounds;            /**< detectors: pictures without faces, a list or folder */
+    double w_truth, w_landmark; /**< detectors: weight of what the scenes say beside what the teacher says,
+                                     and of landmarks beside scores and boxes; default 1 */
+    const char *augment;        /**< specification, see `mien train --help`; NULL: default */
+    const char *backgrounds;    /**< detectors: pictures without faces, a list or folder */
     int epochs, batch, accumulate;
     double lr, lr_floor, warmup_epochs, weight_decay, momentum, clip_norm, ema;
     int sgd;                       /**< 1: SGD with momentum; default AdamW */

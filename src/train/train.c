@@ -135,8 +135,9 @@ static void fingerprint(const mien_train_opts *o, char ret[65])
                       (int)o->loss, o->batch, o->accumulate, o->lr, o->lr_floor, o->warmup_epochs,
                       o->weight_decay, o->momentum, o->clip_norm, o->ema, o->sgd, o->scale, o->margin,
                       (unsigned long long)o->seed, o->max_images);
-    at += snprintf(text + at, sizeof text - (size_t)at, "%g|%g|%g|%g|%g|%g|%.500s|%zu|", o->w_embed, o->w_relation,
-                   o->w_hint, o->w_truth, o->w_landmark, o->val_fraction, o->augment ? o->augment : "", o->n_hints);
+    at += snprintf(text + at, sizeof text - (size_t)at, "%g|%g|%g|%g|%g|%g|%.500s|%zu|", o->w_embed,
+                   o->w_relation, o->w_hint, o->w_truth, o->w_landmark, o->val_fraction,
+                   o->augment ? o->augment : "", o->n_hints);
     for (size_t i = 0; i < o->n_teachers && at < (int)sizeof text - 80; i++)
         at += snprintf(text + at, sizeof text - (size_t)at, "%.64s|",
                        mien_model_info_of(o->teachers[i])->sha256);

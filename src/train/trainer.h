@@ -56,7 +56,7 @@ typedef struct mien__loop_opts {
     bool resume;
     const char *fingerprint; /* of the configuration: a checkpoint of another one is refused unless forced */
     bool force;
-    uint64_t max_steps;      /* 0: epochs decide */
+    uint64_t max_steps; /* 0: epochs decide */
     mien_train_progress_fn progress;
     void *user;
 } mien__loop_opts;
