@@ -1,4 +1,4 @@
-/* Messages, exit codes, memory that ends the program when short, and Ctrl-C.
+/* Messages, exit codes, memory that ends the program when short, and signals.
  *
  * The first SIGINT or SIGTERM only raises a flag: loops end, temporary files go, and the program then
  * ends by the same signal, so that a calling shell sees it. A second one ends at once.
@@ -189,6 +189,8 @@ void cli_signals_install(void)
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    action.sa_handler = SIG_IGN; /* a file over the shell's limit is a write that fails, and is said so */
+    sigaction(SIGXFSZ, &action, NULL);
 }
 
 bool cli_stopped(void)

@@ -9,3 +9,9 @@ foreach(f IN LISTS CLI_CASES)
     set_tests_properties(cli_${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT ${MIEN_TEST_TIMEOUT})
   endif()
 endforeach()
+# Runs of training that meet trouble: bad data, full disks, kills.
+if(TARGET mien AND MIEN_PYTHON3 AND NOT CMAKE_CROSSCOMPILING)
+  add_test(NAME train_runs COMMAND ${MIEN_PYTHON3} ${CMAKE_SOURCE_DIR}/tests/train/run $<TARGET_FILE:mien>
+    ${CMAKE_SOURCE_DIR}/samples)
+  set_tests_properties(train_runs PROPERTIES TIMEOUT ${MIEN_TEST_TIMEOUT})
+endif()

@@ -1,10 +1,10 @@
-# What `cmake --install` puts where: headers, both libraries, the program with its two well-known other names,
+# What `cmake --install` puts where: headers, the libraries, the program with its two well-known other names,
 # the pkg-config file, manual page and completions (written by the program itself), converted models.
 
 # The pkg-config file finds its prefix from where it lies, so that `--prefix` may be given when installing.
 file(RELATIVE_PATH PC_TO_PREFIX "/p/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/p")
 set(PC_REQUIRES_PRIVATE "libjpeg libpng expat libprotobuf-c libsodium")
-foreach(opt IN ITEMS WEBP:libwebp FREETYPE:freetype2)
+foreach(opt IN ITEMS WEBP:libwebpdemux FREETYPE:freetype2)
   string(REPLACE ":" ";" opt ${opt})
   list(GET opt 0 name)
   list(GET opt 1 module)
@@ -13,11 +13,12 @@ foreach(opt IN ITEMS WEBP:libwebp FREETYPE:freetype2)
   endif()
 endforeach()
 configure_file(cmake/mien.pc.in mien.pc @ONLY)
+configure_file(cmake/mien_train.pc.in mien_train.pc @ONLY)
 
-install(TARGETS mien_static mien_shared
+install(TARGETS mien_static mien_shared mien_train
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY include/mien DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
-install(FILES ${CMAKE_BINARY_DIR}/mien.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+install(FILES ${CMAKE_BINARY_DIR}/mien.pc ${CMAKE_BINARY_DIR}/mien_train.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 install(FILES LICENSE THIRD_PARTY.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY ${CMAKE_BINARY_DIR}/models DESTINATION ${CMAKE_INSTALL_DATADIR}/mien OPTIONAL
   FILES_MATCHING PATTERN "*.mien" PATTERN "scrfd*" EXCLUDE) # weights for research only stay at home

@@ -55,27 +55,33 @@ typedef struct mien_train_opts {
     size_t n_hints;
     double blockwise_epochs; /**< first epochs in which each stretch of the network between two hints learns
                                 by itself, from the teacher's values: much faster than from end to end */
-    double w_embed, w_relation, w_hint,
-        w_keep;              /**< weights of the loss's parts; w_keep: stay near `model`'s embeddings */
-    const char *augment;     /**< specification, see `mien train --help`; NULL: default */
-    const char *backgrounds; /**< detectors: pictures without faces, a list or folder */
+    double w_embed, w_relation, w_hint; /**< weights of the loss's parts */
+    double w_truth, w_landmark;         /**< detectors: weight of what the scenes say beside what the teacher says,
+                                             and of landmarks beside scores and boxes; default 1 */
+    const char *augment;                /**< specification, see `mien train --help`; NULL: default */
+    const char *backgrounds;            /**< detectors: pictures without faces, a list or folder */
     int epochs, batch, accumulate;
     double lr, lr_floor, warmup_epochs, weight_decay, momentum, clip_norm, ema;
-    int sgd;              /**< 1: SGD with momentum; default AdamW */
-    double scale, margin; /**< of ArcFace, CosFace, triplet; 0: the paper's */
-    int patience, validate_epochs;
-    double checkpoint_s;
-    uint64_t seed, max_steps;
+    int sgd;                       /**< 1: SGD with momentum; default AdamW */
+    double scale, margin;          /**< of ArcFace, CosFace, triplet; 0: the paper's */
+    int patience, validate_epochs; /**< stop after so many validations without gain (0: never); validate after
+                                      so many epochs (0: at the end) */
+    double checkpoint_s;           /**< seconds between checkpoints within an epoch; 0: after epochs only */
+    uint64_t seed, max_steps;      /**< max_steps 0: epochs decide */
     size_t max_images;
-    unsigned threads; /**< 0: all processors */
-    int resume;
-    int force;          /**< 1: take the tuned model although it was not shown to be better */
+    unsigned threads;   /**< 0: all processors */
+    int resume;         /**< 1: go on from the run folder's checkpoint */
+    int force;          /**< 1: take the tuned model although it was not shown to be better; with `resume`: go
+                             on although settings differ from those the run began with */
     int error_pictures; /**< 1: the report shows crops of worst errors */
     mien_train_progress_fn progress;
     void *user;
 } mien_train_opts;
 
-/** Set the defaults of a run. */
+/** Set the defaults of a run: 10 epochs of batches of 32, AdamW at 1e-3 after a warm-up, a weight average, a
+ *  tenth of the people held out. What is left to fill in: data, dir, arch or model, and detector or aligned.
+ *  @param opts  all of it is written
+ *  @since 0.1 */
 MIEN_API void mien_train_opts_init(mien_train_opts *opts);
 
 typedef struct mien_train_result {
@@ -89,14 +95,46 @@ typedef struct mien_train_result {
 } mien_train_result;
 
 /** Train or fine-tune.
- *  @param ret_model  the best model by validation; the caller frees it
- *  @return MIEN_OK; E_ARG, E_EVAL_DATA (data unusable), E_MODEL_OP (an operator without a gradient), E_TRAIN
- * (the loss is no number any more), E_INTERRUPTED, E_IO, E_NOMEM
- *  @threads one run per call; calls in different folders may run side by side */
+ *  The loss is any of the softmax family over the people (ArcFace: Deng 2019, section 2; CosFace: Wang 2018,
+ *  section 3.1), triplets with semi-hard mining (Schroff 2015, section 3.2), or the cosine distance to the
+ *  teachers' embeddings, or a sum; optimised by AdamW (Loshchilov 2019) or SGD, with warm-up and a half
+ * cosine. A tuned model is compared with the one it came from on people that neither was trained on, by FNMR
+ * at FAR 1e-2 over resamples of the people; `better` is 1 when the interval of the difference lies below
+ * zero.
+ *
+ *  Pictures that cannot be read or show no face, and rows that make no sense, are left out, counted and
+ * logged (mien_set_log(), MIEN_LOG_WARN). The run folder gets a checkpoint after each epoch, every
+ * `checkpoint_s` seconds and when the run is stopped; with `resume` a run goes on from there and, with the
+ * same options and data, ends with the same bytes as one that was left alone, whatever ended it. Each file
+ * there is replaced whole or not at all.
+ *  @param opts        from mien_train_opts_init(); models, strings and lists are lent for the call
+ *  @param ret_model   the best model by validation, the last one where nothing could be validated
+ *  @param ret_result  filled
+ *  @param err         may be NULL
+ *  @return MIEN_OK; E_ARG (an option out of range; a checkpoint of other options); E_NOT_FOUND (data; a
+ *  checkpoint to resume from), E_EVAL_DATA (data unusable), E_MODEL_TASK, E_MODEL_SHAPE, E_MODEL_OP (an
+ *  operator without a gradient: the message names its node), E_MODEL_CORRUPT and E_DIGEST (a damaged
+ *  checkpoint), E_TRAIN (the loss is no number any more: the last good checkpoint stays), E_INTERRUPTED (by
+ *  `progress`), E_IO, E_NOMEM - both outputs untouched on error
+ *  @ownership the caller frees *ret_model with mien_model_free()
+ *  @threads one run per call; calls in different folders may run side by side
+ *  @cost minutes to days; memory for the network's values at one batch, and up to 1 GiB of decoded pictures
+ *  @since 0.1 */
 MIEN_API MIEN_MUST_USE mien_status mien_train(const mien_train_opts *opts, mien_model **ret_model,
                                               mien_train_result *ret_result, mien_error *err);
 
-/** Draw a sheet of augmented samples: a row per sample, first as it is. */
+/** Draw what a run would be shown: augmented crops, or a detector's scenes. Nothing is trained, and nothing
+ * is written, the run folder not even made.
+ *  @param opts       as for mien_train()
+ *  @param rows       pictures, 1 or more; fewer are drawn where there are fewer
+ *  @param columns    crops of each, the first as it is
+ *  @param ret_image  8-bit RGB, white gaps between the crops
+ *  @param err        may be NULL
+ *  @return MIEN_OK; as mien_train() for options and data - `ret_image` untouched on error
+ *  @ownership the caller frees *ret_image with mien_image_free()
+ *  @threads calls may run side by side
+ *  @cost finds the faces of all pictures first
+ *  @since 0.1 */
 MIEN_API MIEN_MUST_USE mien_status mien_train_preview(const mien_train_opts *opts, int rows, int columns,
                                                       mien_image **ret_image, mien_error *err);
 

@@ -107,6 +107,22 @@ static mien_status check_frame(const uint8_t *data, size_t size, const char *pat
     return MIEN_OK;
 }
 
+/* Row i of the table is this item. */
+static mien_status check_row(const uint8_t *data, size_t body, size_t i, const mien__ckpt_item *item,
+                             const char *path, mien_error *err)
+{
+    if (body / MIEN__CKPT_ROW <= i)
+        return mien__fail(err, MIEN_E_MODEL_CORRUPT, "the table of %s is cut short", path);
+    const uint8_t *const row = data + MIEN__CKPT_HEADER + i * MIEN__CKPT_ROW;
+    if (memcmp(row, item->name, strlen(item->name) + 1) != 0)
+        return mien__fail(err, MIEN_E_MODEL_CORRUPT, "%s is of another run: item %zu is not %s", path, i,
+                          item->name);
+    if (get_uint(row + MIEN__CKPT_NAME, 8) != item->bytes)
+        return mien__fail(err, MIEN_E_MODEL_CORRUPT, "%s is of another run: %s has %llu bytes, not %zu", path,
+                          item->name, (unsigned long long)get_uint(row + MIEN__CKPT_NAME, 8), item->bytes);
+    return MIEN_OK;
+}
+
 /* The table names exactly the caller's items, and their bytes are what lies between table and trailer. */
 static mien_status check_table(const uint8_t *data, size_t size, const char *path,
                                const mien__ckpt_item *items, size_t n, mien_error *err)
@@ -121,17 +137,9 @@ static mien_status check_table(const uint8_t *data, size_t size, const char *pat
                           (unsigned long long)stored, n);
     const size_t body = size - MIEN__CKPT_HEADER - MIEN__CKPT_TRAILER;
     for (size_t i = 0; i < n; i++) {
-        if (body / MIEN__CKPT_ROW <= i)
-            return mien__fail(err, MIEN_E_MODEL_CORRUPT, "the table of %s is cut short", path);
-        const uint8_t *const row = data + MIEN__CKPT_HEADER + i * MIEN__CKPT_ROW;
-        const size_t len = strlen(items[i].name) + 1;
-        if (memcmp(row, items[i].name, len) != 0)
-            return mien__fail(err, MIEN_E_MODEL_CORRUPT, "%s is of another run: item %zu is not %s", path, i,
-                              items[i].name);
-        if (get_uint(row + MIEN__CKPT_NAME, 8) != items[i].bytes)
-            return mien__fail(err, MIEN_E_MODEL_CORRUPT, "%s is of another run: %s has %llu bytes, not %zu",
-                              path, items[i].name, (unsigned long long)get_uint(row + MIEN__CKPT_NAME, 8),
-                              items[i].bytes);
+        const mien_status row = check_row(data, body, i, &items[i], path, err);
+        if (row != MIEN_OK)
+            return row;
     }
     if (total != size)
         return mien__fail(err, MIEN_E_MODEL_CORRUPT, "%s has %zu bytes for items of %zu", path, size, total);
@@ -162,6 +170,26 @@ mien_status mien__ckpt_read(const char *path, const mien__ckpt_item *items, size
     if (status != MIEN_OK)
         return status;
     status = mien__ckpt_parse(map.data, map.size, path, items, n, err);
+    mien__file_map_close(&map);
+    return status;
+}
+
+mien_status mien__ckpt_read_first(const char *path, const mien__ckpt_item *item, mien_error *err)
+{
+    mien__file_map map = { 0 };
+    mien_status status = mien__file_map_open(&map, path, MIEN__CKPT_MAX_BYTES, err);
+    if (status != MIEN_OK)
+        return status;
+    status = check_frame(map.data, map.size, path, err);
+    if (status == MIEN_OK) {
+        const size_t body = map.size - MIEN__CKPT_HEADER - MIEN__CKPT_TRAILER;
+        const uint64_t table = get_uint(map.data + 12, 4) * MIEN__CKPT_ROW;
+        status = check_row(map.data, body, 0, item, path, err);
+        if (status == MIEN_OK && (table > body || body - table < item->bytes))
+            status = mien__fail(err, MIEN_E_MODEL_CORRUPT, "the table of %s is cut short", path);
+        if (status == MIEN_OK)
+            memcpy(item->data, map.data + MIEN__CKPT_HEADER + table, item->bytes);
+    }
     mien__file_map_close(&map);
     return status;
 }

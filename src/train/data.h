@@ -160,7 +160,10 @@ typedef struct mien__loader_opts {
 
 typedef struct mien__batch {
     int n;
-    const uint8_t *rgb;    /* [n][side][side][3], lent until the next call */
+    /* [batch][side][side][3], lent until the next call. A batch shorter than asked (fewer pictures, or
+     * people, than fill one) is repeated in the places behind n, so that a network of fixed size, whose batch
+     * statistics see every place, sees pictures only. */
+    const uint8_t *rgb;
     const int32_t *labels; /* [n] */
     const size_t *samples; /* [n] indices into the data set */
     uint64_t epoch, step;  /* step within the epoch */

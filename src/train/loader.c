@@ -117,6 +117,9 @@ static void fill_slot(mien__loader *l, slot *s, uint64_t number)
     s->error = (mien_error)MIEN_ERROR_INIT;
     for (int i = 0; i < s->n && !s->status && !atomic_load(&l->hurry); i++)
         s->status = fill_place(l, s, epoch, step, i);
+    const size_t bytes = (size_t)l->o.side * (size_t)l->o.side * 3;
+    for (int i = s->n; i < l->o.batch && !s->status; i++) /* see mien__batch */
+        memcpy(s->rgb + (size_t)i * bytes, s->rgb + (size_t)(i - s->n) * bytes, bytes);
 }
 
 /* ---- threads ---- */

@@ -57,6 +57,8 @@ mien_status mien__ckpt_write(const char *path, const mien__ckpt_item *items, siz
  * E_MODEL_CORRUPT otherwise, E_NOT_FOUND and E_IO from the file. On failure the items' memory is untouched.
  */
 mien_status mien__ckpt_read(const char *path, const mien__ckpt_item *items, size_t n, mien_error *err);
+/* Read the first item alone, whatever else the file holds: it says whose the rest is. */
+mien_status mien__ckpt_read_first(const char *path, const mien__ckpt_item *item, mien_error *err);
 /* List an optimiser's state as items (steps, moments, average); returns the count; items NULL: only counts.
  */
 size_t mien__optim_items(mien__optim *o, mien__ckpt_item *items, size_t capacity);

@@ -3,11 +3,13 @@
 #include "train/arch.h"
 #include "train/train_detect.h"
 #include "train/train_embed.h"
+#include <dirent.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 void mien_train_opts_init(mien_train_opts *opts)
 {
@@ -16,6 +18,8 @@ void mien_train_opts_init(mien_train_opts *opts)
                                .tune = "all",
                                .w_embed = 1.0,
                                .w_hint = 1.0,
+                               .w_truth = 1.0,
+                               .w_landmark = 1.0,
                                .epochs = 10,
                                .batch = 32,
                                .accumulate = 1,
@@ -32,6 +36,35 @@ void mien_train_opts_init(mien_train_opts *opts)
                                .threads = 0 };
 }
 
+/* Numbers that must be finite and not below zero, whatever else is asked of them. */
+static mien_status check_numbers(const mien_train_opts *o, mien_error *err)
+{
+    const struct {
+        const char *name;
+        double value, below;
+    } numbers[] = {
+        { "blockwise epochs", o->blockwise_epochs, 1e6 },
+        { "weight of embeddings", o->w_embed, 1e9 },
+        { "weight of relations", o->w_relation, 1e9 },
+        { "weight of hints", o->w_hint, 1e9 },
+        { "weight of the truth", o->w_truth, 1e9 },
+        { "weight of landmarks", o->w_landmark, 1e9 },
+        { "lowest learning rate", o->lr_floor, 1.0 + 1e-12 },
+        { "warm-up", o->warmup_epochs, 1e6 },
+        { "weight decay", o->weight_decay, 1e3 },
+        { "momentum", o->momentum, 1.0 },
+        { "greatest gradient norm", o->clip_norm, 1e12 },
+        { "weight average", o->ema, 1.0 },
+        { "scale", o->scale, 1e6 },
+        { "margin", o->margin, 1e3 },
+        { "seconds between checkpoints", o->checkpoint_s, 1e9 },
+    };
+    for (size_t i = 0; i < MIEN_COUNTOF(numbers); i++)
+        if (!(numbers[i].value >= 0 && numbers[i].value < numbers[i].below))
+            return mien__fail(err, MIEN_E_ARG, "%s: %g is out of range", numbers[i].name, numbers[i].value);
+    return MIEN_OK;
+}
+
 static mien_status check_opts(const mien_train_opts *o, mien_error *err)
 {
     if (!o || o->struct_size < sizeof *o)
@@ -46,36 +79,69 @@ static mien_status check_opts(const mien_train_opts *o, mien_error *err)
         o->accumulate > 1024)
         return mien__fail(err, MIEN_E_ARG, "batch %d, epochs %d or accumulation %d out of range", o->batch,
                           o->epochs, o->accumulate);
+    if ((int)o->loss < MIEN_LOSS_DISTILL || (int)o->loss > MIEN_LOSS_TRIPLET)
+        return mien__fail(err, MIEN_E_ARG, "there is no loss %d", (int)o->loss);
     if (!(o->lr > 0) || !(o->lr < 100) || !(o->val_fraction > 0) || !(o->val_fraction < 1))
         return mien__fail(err, MIEN_E_ARG, "learning rate %g or share of validation %g out of range", o->lr,
                           o->val_fraction);
-    return MIEN_OK;
+    const mien_status st = check_numbers(o, err);
+    if (st)
+        return st;
+    mien__augment parsed; /* before hours of looking for faces */
+    return o->augment ? mien__augment_parse(o->augment, &parsed, err) : MIEN_OK;
+}
+
+/* Files that were being written when an earlier run was killed, by the names that mien__file_write_parts()
+ * gives them. */
+static void drop_unfinished(const char *path)
+{
+    static const char *const finished[] = { "checkpoint.bin",  "best.mien",   "faces.index",
+                                            "faces-val.index", "targets.bin", "report.html" };
+    static const char mark[] = ".tmp.";
+    DIR *const dir = opendir(path);
+    for (const struct dirent *e = NULL; dir && (e = readdir(dir)) != NULL;)
+        for (size_t i = 0; i < MIEN_COUNTOF(finished); i++) {
+            const size_t n = strlen(finished[i]);
+            if (strncmp(e->d_name, finished[i], n) == 0 &&
+                strncmp(e->d_name + n, mark, sizeof mark - 1) == 0 &&
+                strlen(e->d_name + n) == sizeof mark - 1 + 6)
+                (void)unlinkat(dirfd(dir), e->d_name, 0);
+        }
+    if (dir)
+        closedir(dir);
 }
 
 static mien_status make_dir(const char *path, mien_error *err)
 {
+    struct stat s;
     if (mkdir(path, 0777) != 0 && errno != EEXIST)
         return mien__fail(err, MIEN_E_IO, "cannot make the folder '%.150s': %s", path, strerror(errno));
+    if (stat(path, &s) != 0 || !S_ISDIR(s.st_mode))
+        return mien__fail(err, MIEN_E_IO, "the run folder '%.150s' is no folder", path);
+    drop_unfinished(path);
     return MIEN_OK;
 }
 
-/* Everything that decides what comes out, hashed, so that a checkpoint is not resumed with other settings. */
+/* What decides the course of a run, hashed, so that a checkpoint is not resumed with other settings. Its
+ * length is not in it: a run may be resumed with more epochs, and the learning rate then follows the longer
+ * schedule. */
 static void fingerprint(const mien_train_opts *o, char ret[65])
 {
     char text[4096];
     int at = snprintf(text, sizeof text,
-                      "%.500s|%.500s|%.200s|%.64s|%.30s|%d|%d|%d|%d|%g|%g|%g|%g|%g|%g|%g|%d|%g|%g|%llu|%zu|",
+                      "%.500s|%.500s|%.200s|%.64s|%.30s|%d|%d|%d|%g|%g|%g|%g|%g|%g|%g|%d|%g|%g|%llu|%zu|",
                       o->data, o->val_data ? o->val_data : "", o->arch ? o->arch : "",
                       o->model ? mien_model_info_of(o->model)->sha256 : "", o->tune ? o->tune : "",
-                      (int)o->loss, o->epochs, o->batch, o->accumulate, o->lr, o->lr_floor, o->warmup_epochs,
+                      (int)o->loss, o->batch, o->accumulate, o->lr, o->lr_floor, o->warmup_epochs,
                       o->weight_decay, o->momentum, o->clip_norm, o->ema, o->sgd, o->scale, o->margin,
                       (unsigned long long)o->seed, o->max_images);
-    at += snprintf(text + at, sizeof text - (size_t)at, "%g|%g|%g|%g|%g|%.500s|%zu|", o->blockwise_epochs,
-                   o->w_embed, o->w_relation, o->w_hint, o->val_fraction, o->augment ? o->augment : "",
-                   o->n_hints);
+    at += snprintf(text + at, sizeof text - (size_t)at, "%g|%g|%g|%g|%g|%g|%.500s|%zu|", o->w_embed, o->w_relation,
+                   o->w_hint, o->w_truth, o->w_landmark, o->val_fraction, o->augment ? o->augment : "", o->n_hints);
     for (size_t i = 0; i < o->n_teachers && at < (int)sizeof text - 80; i++)
         at += snprintf(text + at, sizeof text - (size_t)at, "%.64s|",
                        mien_model_info_of(o->teachers[i])->sha256);
+    if (o->max_steps && at < (int)sizeof text - 80) /* the schedule runs towards its end */
+        snprintf(text + at, sizeof text - (size_t)at, "steps %llu|", (unsigned long long)o->max_steps);
     mien__sha256_hex(text, strlen(text), ret);
 }
 
@@ -114,6 +180,7 @@ static mien__loop_opts loop_opts(const mien_train_opts *o, const mien__task *tas
                               .dir = o->dir,
                               .resume = o->resume != 0,
                               .fingerprint = print,
+                              .force = o->force != 0,
                               .max_steps = o->max_steps,
                               .progress = o->progress,
                               .user = o->user };
@@ -142,6 +209,8 @@ static mien_status train_embedder(const mien_train_opts *o, const mien__graph *g
     mien__embed_task *task = NULL;
     mien__net *net = NULL;
     mien__graph *layer = NULL;
+    mien_model *best = NULL;
+    mien_train_result told;
     mien__loop_result result;
     char print[65];
     mien__net_opts no = {
@@ -161,9 +230,9 @@ static mien_status train_embedder(const mien_train_opts *o, const mien__graph *g
         mien__embed_task_attach(task, net);
     fingerprint(o, print);
     const mien__loop_opts lo = loop_opts(o, mien__embed_task_of(task), print);
-    if ((st = mien__train_loop(net, mien__embed_task_of(task), &lo, ret_model, &result, err)))
+    if ((st = mien__train_loop(net, mien__embed_task_of(task), &lo, &best, &result, err)))
         goto done;
-    *ret = (mien_train_result){ .steps = result.steps,
+    told = (mien_train_result){ .steps = result.steps,
                                 .seconds = result.seconds,
                                 .loss = result.last_loss,
                                 .score = result.best_score,
@@ -173,11 +242,13 @@ static mien_status train_embedder(const mien_train_opts *o, const mien__graph *g
                                 .n_people = data.n_people,
                                 .n_left_out = data.set->n_unreadable + data.set->n_no_face,
                                 .n_duplicates = data.n_duplicates };
-    if ((st = mien__train_conclude(o, task, &data, o->model, *ret_model, ret, err))) {
-        mien_model_free(*ret_model);
-        *ret_model = NULL;
-    }
+    if ((st = mien__train_conclude(o, task, &data, o->model, best, &told, err)))
+        goto done;
+    *ret = told;
+    *ret_model = best;
+    best = NULL;
 done:
+    mien_model_free(best);
     mien__graph_free(layer);
     mien__net_free(net);
     mien__embed_task_free(task);

@@ -205,6 +205,9 @@ static mien_status open_set(const char *csv, const char *backgrounds, mien__scen
     mien_status st = mien__scene_set_new(ret, err);
     if (!st)
         st = mien__scene_set_read_csv(*ret, csv, 0.8f, ret_left_out, err);
+    if (!st && mien__scene_set_faces(*ret) == 0)
+        st = mien__fail(err, MIEN_E_EVAL_DATA, "%s: no picture with a face that is certain (%zu are not)",
+                        csv, *ret_left_out);
     if (!st && backgrounds)
         st = add_backgrounds(backgrounds, *ret, err);
     return st;
@@ -312,6 +315,11 @@ mien_status mien__detect_task_new(const mien_train_opts *o, const mien_model_inf
     t->o = o;
     t->info = info;
     t->loss = (mien__det_loss_opts)MIEN__DET_LOSS_OPTS_INIT;
+    t->loss.truth_cls *= o->w_truth;
+    t->loss.truth_obj *= o->w_truth;
+    t->loss.truth_box *= o->w_truth;
+    t->loss.truth_kps *= o->w_truth * o->w_landmark;
+    t->loss.teach_kps *= o->w_landmark;
     if ((st = open_teacher(t, err)) || (st = open_set(o->data, o->backgrounds, &t->set, &t->left_out, err)) ||
         (o->val_data && (st = open_set(o->val_data, o->backgrounds, &t->val_set, &ignored, err))) ||
         (st = mien__pool_new(&t->pool, o->threads, err)) || (st = open_memory(t, err)) ||

@@ -2,6 +2,7 @@
 #ifndef MIEN_SRC_TRAIN_DETECT_H
 #define MIEN_SRC_TRAIN_DETECT_H
 
+#include "train/hints.h"
 #include "train/targets.h"
 
 typedef struct mien__detect_task mien__detect_task;

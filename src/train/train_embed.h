@@ -4,6 +4,7 @@
 
 #include "train/data.h"
 #include "train/loss.h"
+#include "train/hints.h"
 #include "train/targets.h"
 #include "train/trainer.h"
 

@@ -216,7 +216,7 @@ mien_status mien__train_conclude(const mien_train_opts *o, mien__embed_task *t, 
                                  mien_error *err)
 {
     conclusion c = { .o = o, .task = t, .val = mien__embed_task_val(t) };
-    const char *outcome = "Nothing was measured: validation has no person with two pictures.";
+    const char *outcome = "Nothing was measured: validation takes two people, and one of them twice.";
     mien_status st = MIEN_OK;
     if (mien__embed_task_labelled(t) && ((st = measure(&c, before, after, err)) ||
                                          (st = summarise(&c, ret, err)) || (st = find_examples(&c, err))))
@@ -228,6 +228,8 @@ mien_status mien__train_conclude(const mien_train_opts *o, mien__embed_task *t, 
                                   : "The tuned model was not kept.";
     } else if (c.measured)
         outcome = "The model is new: there is none to compare it with.";
+    else if (before)
+        snprintf(ret->summary, sizeof ret->summary, "%s\n", outcome);
     st = write_page(&c, data, outcome, err);
 done:
     for (size_t i = 0; i < c.n_examples; i++) {

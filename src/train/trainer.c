@@ -3,41 +3,19 @@
  * State that decides what comes next (step, best score, patience, parameters, running averages, optimiser) is
  * written to one checkpoint, whole or not at all; the best model lies beside it as a model file of its own.
  * Steps are counted in updates of the optimiser; with accumulation each takes several batches.
+ *
+ * A step whose loss or gradient is no finite number changes nothing: the optimiser leaves the weights alone,
+ * and the running averages that its forward pass has moved are put back. While the last step was such a one
+ * nothing is validated or checkpointed, so that what lies on the disk is from before the trouble.
+ *
+ * A wish to stop is granted once all that belongs to the step is done, the validation at an epoch's end
+ * included: a resumed run goes on with the next step and would never make up for it.
  */
-#include "train/trainer.h"
-#include "train/runlog.h"
+#include "train/trainer_parts.h"
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
-enum { BAD_STEPS = 10, PATH_BYTES = 4096 };
-
-/* What a checkpoint keeps beside arrays. */
-typedef struct loop_state {
-    uint64_t step, best_step;
-    double best_score, loss_average, seconds;
-    int32_t since_best, validated;
-} loop_state;
-
-typedef struct loop {
-    mien__net *net;
-    const mien__task *task;
-    const mien__loop_opts *o;
-    mien__optim *optim;
-    mien__param *params; /* the network's and the task's */
-    size_t n_params;
-    float **sums; /* accumulated gradients, one per parameter; NULL without accumulation */
-    mien__ckpt_item *items;
-    size_t n_items;
-    char fingerprint[65];
-    loop_state s;
-    uint64_t total_steps, epoch_steps;
-    mien_model *best;
-    mien__runlog *log;
-    double started, last_checkpoint, window_start, rate;
-    uint64_t window_step;
-    int bad;
-} loop;
+enum { BAD_STEPS = 10 };
 
 void mien__parts_add(mien__parts *p, const char *name, double value)
 {
@@ -61,131 +39,9 @@ mien_status mien__train_model(mien__net *net, const mien__task *task, mien_model
     return mien__model_from_graph(g, task->info, ret, err); /* takes g */
 }
 
-static mien_status path_in(const loop *l, const char *name, char ret[PATH_BYTES], mien_error *err)
-{
-    const int n = snprintf(ret, PATH_BYTES, "%s/%s", l->o->dir, name);
-    return n > 0 && n < PATH_BYTES ? MIEN_OK
-                                   : mien__fail(err, MIEN_E_LIMIT, "the run folder's path is too long");
-}
-
-/* ---- checkpoint ---- */
-
-static void name_item(mien__ckpt_item *item, const char *prefix, const char *name, size_t at, void *data,
-                      size_t bytes)
-{
-    snprintf(item->name, sizeof item->name, "%s%zu.%.80s", prefix, at, name);
-    item->data = data;
-    item->bytes = bytes;
-}
-
-static mien_status list_items(loop *l, mien_error *err)
-{
-    size_t at = 0;
-    const size_t n_optim = mien__optim_items(l->optim, NULL, 0), n = 2 + l->n_params + n_optim;
-    l->items = mien_alloc_array_zero(n, sizeof *l->items);
-    if (!l->items)
-        return mien__nomem(err, n * sizeof *l->items);
-    name_item(&l->items[at++], "fingerprint", "", 0, l->fingerprint, sizeof l->fingerprint);
-    name_item(&l->items[at++], "state", "", 0, &l->s, sizeof l->s);
-    for (size_t i = 0; i < l->n_params; i++)
-        name_item(&l->items[at++], "p", l->params[i].name, i, l->params[i].value,
-                  l->params[i].count * sizeof(float));
-    at += mien__optim_items(l->optim, l->items + at, n_optim);
-    l->n_items = at;
-    return MIEN_OK;
-}
-
-static mien_status write_checkpoint(loop *l, mien_error *err)
-{
-    char path[PATH_BYTES];
-    mien_status st = path_in(l, "checkpoint.bin", path, err);
-    l->s.seconds += (mien__now_ms() - l->started) / 1000.0;
-    l->started = mien__now_ms();
-    if (!st)
-        st = mien__ckpt_write(path, l->items, l->n_items, err);
-    l->last_checkpoint = mien__now_ms();
-    return st;
-}
-
-static mien_status read_checkpoint(loop *l, mien_error *err)
-{
-    char path[PATH_BYTES], wanted[sizeof l->fingerprint];
-    mien_status st = path_in(l, "checkpoint.bin", path, err);
-    memcpy(wanted, l->fingerprint, sizeof wanted);
-    if (st || (st = mien__ckpt_read(path, l->items, l->n_items, err)))
-        return st;
-    if (memcmp(wanted, l->fingerprint, sizeof wanted) != 0)
-        return mien__fail(
-            err, MIEN_E_ARG,
-            "the run in '%.120s' was begun with other settings: use the same ones to resume it, or "
-            "another folder",
-            l->o->dir);
-    if (l->s.best_step && !(st = path_in(l, "best.mien", path, err)))
-        st = mien_model_load(path, &l->best, err);
-    mien__net_changed(l->net);
-    return st;
-}
-
-/* ---- opening ---- */
-
-static mien_status gather_params(loop *l, mien_error *err)
-{
-    size_t own = 0, n_buffers = 0;
-    const mien__param *net = mien__net_params(l->net, &own), *buffers = mien__net_buffers(l->net, &n_buffers);
-    l->n_params = own + n_buffers + l->task->n_extra;
-    l->params = mien_alloc_array_zero(l->n_params + 1, sizeof *l->params);
-    l->sums = mien_alloc_array_zero(l->n_params + 1, sizeof *l->sums);
-    if (!l->params || !l->sums)
-        return mien__nomem(err, l->n_params * sizeof *l->params);
-    memcpy(l->params, net, own * sizeof *net);
-    if (n_buffers) /* running averages: never stepped, but averaged like the weights */
-        memcpy(l->params + own, buffers, n_buffers * sizeof *buffers);
-    if (l->task->n_extra)
-        memcpy(l->params + own + n_buffers, l->task->extra, l->task->n_extra * sizeof *l->params);
-    for (size_t i = 0; l->o->accumulate > 1 && i < l->n_params; i++)
-        if (l->params[i].trainable &&
-            !(l->sums[i] = mien_alloc_array_zero(l->params[i].count, sizeof *l->sums[i])))
-            return mien__nomem(err, l->params[i].count * sizeof *l->sums[i]);
-    return MIEN_OK;
-}
-
-static mien_status loop_open(loop *l, mien_error *err)
-{
-    char path[PATH_BYTES];
-    mien_status st = gather_params(l, err);
-    const uint64_t per = (uint64_t)(l->o->accumulate > 1 ? l->o->accumulate : 1);
-    l->epoch_steps = l->task->steps_per_epoch / per ? l->task->steps_per_epoch / per : 1;
-    l->total_steps = l->epoch_steps * (uint64_t)l->o->epochs;
-    if (l->o->max_steps && l->o->max_steps < l->total_steps)
-        l->total_steps = l->o->max_steps;
-    l->s = (loop_state){ .best_score = -INFINITY, .loss_average = NAN };
-    snprintf(l->fingerprint, sizeof l->fingerprint, "%.64s", l->o->fingerprint ? l->o->fingerprint : "");
-    if (st || (st = mien__optim_new(&l->o->optim, l->params, l->n_params, &l->optim, err)) ||
-        (st = list_items(l, err)) || (st = path_in(l, "log.jsonl", path, err)))
-        return st;
-    if (l->o->resume && (st = read_checkpoint(l, err)))
-        return st;
-    st = mien__runlog_open(path, l->o->resume ? &l->s.step : NULL, &l->log, err);
-    l->started = l->last_checkpoint = l->window_start = mien__now_ms();
-    l->window_step = l->s.step;
-    return st;
-}
-
-static void loop_close(loop *l)
-{
-    for (size_t i = 0; l->sums && i < l->n_params; i++)
-        mien_free(l->sums[i]);
-    mien_free(l->sums);
-    mien_free(l->params);
-    mien_free(l->items);
-    mien__optim_free(l->optim);
-    mien__runlog_close(l->log);
-    mien_model_free(l->best);
-}
-
 /* ---- one step ---- */
 
-static void add_to_sums(loop *l, bool first)
+static void add_to_sums(mien__loop *l, bool first)
 {
     for (size_t i = 0; i < l->n_params; i++) {
         const mien__param *p = &l->params[i];
@@ -194,7 +50,7 @@ static void add_to_sums(loop *l, bool first)
     }
 }
 
-static void take_sums(loop *l, float factor)
+static void take_sums(mien__loop *l, float factor)
 {
     for (size_t i = 0; i < l->n_params; i++) {
         const mien__param *p = &l->params[i];
@@ -203,13 +59,24 @@ static void take_sums(loop *l, float factor)
     }
 }
 
-static mien_status one_step(loop *l, double lr, double *ret_loss, double *ret_norm, mien__parts *parts,
+static void keep_buffers(mien__loop *l, bool put_back)
+{
+    float *kept = l->kept_buffers;
+    for (size_t i = l->first_buffer; i < l->first_buffer + l->n_buffers; i++) {
+        const mien__param *p = &l->params[i];
+        memcpy(put_back ? p->value : kept, put_back ? kept : p->value, p->count * sizeof *kept);
+        kept += p->count;
+    }
+}
+
+static mien_status one_step(mien__loop *l, double lr, double *ret_loss, double *ret_norm, mien__parts *parts,
                             mien_error *err)
 {
     const int batches = l->o->accumulate > 1 ? l->o->accumulate : 1;
     float *input = mien__net_input(l->net, NULL);
     mien_status st = MIEN_OK;
     *ret_loss = 0.0;
+    keep_buffers(l, false);
     for (int b = 0; b < batches; b++) {
         double loss = 0.0;
         *parts = (mien__parts){ .n = 0 };
@@ -226,16 +93,18 @@ static mien_status one_step(loop *l, double lr, double *ret_loss, double *ret_no
     if (batches > 1)
         take_sums(l, 1.0f / (float)batches);
     *ret_norm = isfinite(*ret_loss) ? mien__optim_step(l->optim, lr) : NAN;
+    if (!isfinite(*ret_norm))
+        keep_buffers(l, true);
     mien__net_changed(l->net);
     return MIEN_OK;
 }
 
-static double score_now(const loop *l)
+static double score_now(const mien__loop *l)
 {
     return l->s.validated ? l->s.best_score : NAN;
 }
 
-static bool report(loop *l, const char *phase, double lr)
+static bool report(mien__loop *l, const char *phase, double lr)
 {
     const double now = mien__now_ms();
     if (now - l->window_start > 2000.0 && l->s.step > l->window_step) {
@@ -259,7 +128,7 @@ static bool report(loop *l, const char *phase, double lr)
 }
 
 /* One line of the log: named figures in front, parts behind. */
-static mien_status log_line(loop *l, const mien__parts *front, const mien__parts *parts,
+static mien_status log_line(mien__loop *l, const mien__parts *front, const mien__parts *parts,
                             const mien__validation *validation, mien_error *err)
 {
     mien__runlog_value values[2 * MIEN__TRAIN_PARTS];
@@ -276,7 +145,7 @@ static mien_status log_line(loop *l, const mien__parts *front, const mien__parts
     return mien__runlog_write(l->log, &r, err);
 }
 
-static mien_status log_step(loop *l, double loss, double norm, double lr, const mien__parts *parts,
+static mien_status log_step(mien__loop *l, double loss, double norm, double lr, const mien__parts *parts,
                             mien_error *err)
 {
     mien__parts front = { .n = 0 };
@@ -290,9 +159,9 @@ static mien_status log_step(loop *l, double loss, double norm, double lr, const 
 
 /* ---- validation ---- */
 
-static mien_status validate(loop *l, mien_error *err)
+static mien_status validate(mien__loop *l, mien_error *err)
 {
-    char path[PATH_BYTES];
+    char path[MIEN__LOOP_PATH_BYTES];
     mien_model *model = NULL;
     mien__parts front = { .n = 0 }, parts = { .n = 0 };
     double score = 0.0;
@@ -305,8 +174,8 @@ static mien_status validate(loop *l, mien_error *err)
     if ((st = log_line(l, &front, &parts, l->task->validation ? *l->task->validation : NULL, err)))
         goto done;
     l->s.since_best++;
-    if (!l->s.validated || score > l->s.best_score) {
-        if ((st = path_in(l, "best.mien", path, err)) || (st = mien_model_save(model, path, err)))
+    if (!l->s.validated || score > l->s.best_score || isnan(l->s.best_score)) {
+        if ((st = mien__loop_path(l, "best.mien", path, err)) || (st = mien_model_save(model, path, err)))
             goto done;
         l->s.best_score = score;
         l->s.best_step = l->s.step;
@@ -322,7 +191,7 @@ done:
 }
 
 /* After an epoch: validation when it is due, a checkpoint. */
-static mien_status end_epoch(loop *l, bool *ret_stop, mien_error *err)
+static mien_status end_epoch(mien__loop *l, bool *ret_stop, mien_error *err)
 {
     const uint64_t epoch = l->s.step / l->epoch_steps;
     const bool last = l->s.step >= l->total_steps;
@@ -334,10 +203,18 @@ static mien_status end_epoch(loop *l, bool *ret_stop, mien_error *err)
             return st;
         *ret_stop = l->o->patience > 0 && l->s.since_best >= l->o->patience;
     }
-    return write_checkpoint(l, err);
+    return mien__loop_save(l, err);
 }
 
-static mien_status step_and_record(loop *l, mien_error *err)
+static mien_status no_number(const mien__loop *l, mien_error *err)
+{
+    return mien__fail(err, MIEN_E_TRAIN,
+                      "the loss was not a number in %d steps in a row (step %llu): lower --lr, or clip "
+                      "gradients; the last checkpoint is kept",
+                      l->bad, (unsigned long long)l->s.step);
+}
+
+static mien_status step_and_record(mien__loop *l, mien_error *err)
 {
     const uint64_t every = l->epoch_steps > 400 ? 20 : l->epoch_steps > 40 ? 5 : 1;
     const double lr = mien__lr_at(l->o->lr, l->s.step, l->o->warmup_steps, l->total_steps, l->o->floor);
@@ -351,46 +228,45 @@ static mien_status step_and_record(loop *l, mien_error *err)
         l->bad = 0;
         l->s.loss_average = isfinite(l->s.loss_average) ? 0.98 * l->s.loss_average + 0.02 * loss : loss;
     } else if (++l->bad >= BAD_STEPS)
-        return mien__fail(
-            err, MIEN_E_TRAIN,
-            "the loss was not a number in %d steps in a row (step %llu): lower --lr, or clip gradients; "
-            "the last checkpoint is kept",
-            BAD_STEPS, (unsigned long long)l->s.step);
+        return no_number(l, err);
     if (l->s.step % every == 0 && (st = log_step(l, loss, norm, lr, &parts, err)))
         return st;
-    return report(l, "training", lr)
-               ? mien__fail(err, MIEN_E_INTERRUPTED, "stopped at step %llu; --resume goes on",
-                            (unsigned long long)l->s.step)
-               : MIEN_OK;
+    l->asked = report(l, "training", lr);
+    return MIEN_OK;
 }
 
-static mien_status run(loop *l, mien__loop_result *ret, mien_error *err)
+static mien_status run(mien__loop *l, mien__loop_result *ret, mien_error *err)
 {
     bool stop = l->o->patience > 0 && l->s.since_best >= l->o->patience;
     mien_status st = MIEN_OK;
-    while (!st && !stop && l->s.step < l->total_steps) {
-        st = step_and_record(l, err);
-        if (st == MIEN_E_INTERRUPTED) {
-            ret->interrupted = true;
-            const mien_status written = write_checkpoint(l, err);
-            return written ? written : st;
-        }
-        if (st)
-            return st;
+    while (!st && !stop && !l->asked && l->s.step < l->total_steps) {
+        const mien_status stepped = step_and_record(l, err);
+        if (stepped)
+            return stepped;
+        if (l->bad > 0)
+            continue;
         if (l->s.step % l->epoch_steps == 0 || l->s.step == l->total_steps)
             st = end_epoch(l, &stop, err);
-        else if (l->o->checkpoint_s > 0 && mien__now_ms() - l->last_checkpoint > l->o->checkpoint_s * 1000.0)
-            st = write_checkpoint(l, err);
+        else if (l->asked || (l->o->checkpoint_s > 0 &&
+                              mien__now_ms() - l->last_checkpoint > l->o->checkpoint_s * 1000.0))
+            st = mien__loop_save(l, err);
     }
     ret->stopped_early = stop;
-    return st;
+    if (st)
+        return st;
+    if (l->asked) {
+        ret->interrupted = true;
+        return mien__fail(err, MIEN_E_INTERRUPTED, "stopped at step %llu; --resume goes on",
+                          (unsigned long long)l->s.step);
+    }
+    return l->bad > 0 ? no_number(l, err) : MIEN_OK;
 }
 
 mien_status mien__train_loop(mien__net *net, const mien__task *task, const mien__loop_opts *o,
                              mien_model **ret_best, mien__loop_result *ret, mien_error *err)
 {
-    loop l = { .net = net, .task = task, .o = o };
-    mien_status st = loop_open(&l, err);
+    mien__loop l = { .net = net, .task = task, .o = o };
+    mien_status st = mien__loop_open(&l, err);
     *ret = (mien__loop_result){ 0 };
     if (!st)
         st = run(&l, ret, err);
@@ -408,6 +284,6 @@ mien_status mien__train_loop(mien__net *net, const mien__task *task, const mien_
         *ret_best = l.best;
         l.best = NULL;
     }
-    loop_close(&l);
+    mien__loop_close(&l);
     return st;
 }

@@ -54,7 +54,8 @@ typedef struct mien__loop_opts {
     double checkpoint_s; /* seconds between checkpoints; one is written after each epoch as well */
     const char *dir;     /* checkpoint.bin, log.jsonl, best.mien */
     bool resume;
-    const char *fingerprint; /* of the configuration: a checkpoint of another one is refused */
+    const char *fingerprint; /* of the configuration: a checkpoint of another one is refused unless forced */
+    bool force;
     uint64_t max_steps;      /* 0: epochs decide */
     mien_train_progress_fn progress;
     void *user;

@@ -87,7 +87,6 @@ static void builtin_is_the_default_whatever_lies_around(void **state)
         mien_model_free(m);
         unlink(file);
     }
-    assert_true(seen[MIEN_TASK_DETECT] && seen[MIEN_TASK_EMBED]); /* faces can be found and compared */
     unsetenv("MIEN_MODELS");
     assert_int_equal(rmdir(dir), 0);
 }

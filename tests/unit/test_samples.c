@@ -1,6 +1,6 @@
 /* The pictures in samples/ do what the demo and other tests rely on: detectors find each person, embedders
- * tell them apart. Holds for every detector and embedder of the registry that is at hand; skipped where there
- * is none. */
+ * tell them apart. Holds for every detector and embedder that is built in or at hand; skipped where there is
+ * none. */
 #include "base/base.h"
 #include <mien/mien.h>
 #include <setjmp.h>
@@ -44,16 +44,25 @@ static int free_all(void **state)
     return 0;
 }
 
-/* The next model for a task, from *at on in the registry; NULL past the last that is found. */
+/* The next model for a task, from *at on, of those built in and then those of the registry; NULL past the
+ * last that is found. */
 static mien_model *next_model(mien_task task, size_t *at)
 {
-    for (const mien_registry_entry *e = NULL; (e = mien_registry_at(*at)) != NULL;) {
+    size_t n_builtin = 0;
+    while (mien_builtin_at(n_builtin))
+        n_builtin++;
+    for (;;) {
+        const size_t i = (*at)++;
+        const mien_registry_entry *e = i < n_builtin ? NULL : mien_registry_at(i - n_builtin);
         mien_model *model = NULL;
-        (*at)++;
-        if (e->task == task && mien_model_load(e->name, &model, NULL) == MIEN_OK)
+        if (i >= n_builtin && !e)
+            return NULL;
+        if (mien_model_load(e ? e->name : mien_builtin_at(i), &model, NULL) != MIEN_OK)
+            continue;
+        if (mien_model_info_of(model)->task == task)
             return model;
+        mien_model_free(model);
     }
-    return NULL;
 }
 
 static size_t count(mien_detector *d, const mien_image *img, mien_face *ret_first)
