@@ -98,15 +98,16 @@ typedef struct mien_train_result {
  *  The loss is any of the softmax family over the people (ArcFace: Deng 2019, section 2; CosFace: Wang 2018,
  *  section 3.1), triplets with semi-hard mining (Schroff 2015, section 3.2), or the cosine distance to the
  *  teachers' embeddings, or a sum; optimised by AdamW (Loshchilov 2019) or SGD, with warm-up and a half
- * cosine. A tuned model is compared with the one it came from on people that neither was trained on, by FNMR
- * at FAR 1e-2 over resamples of the people; `better` is 1 when the interval of the difference lies below
- * zero.
+ *  cosine. A tuned model is compared with the one it came from on people that neither was trained on, by FNMR
+ *  at FAR 1e-2 over resamples of the people; `better` is 1 when the interval of the difference lies below
+ *  zero.
  *
  *  Pictures that cannot be read or show no face, and rows that make no sense, are left out, counted and
- * logged (mien_set_log(), MIEN_LOG_WARN). The run folder gets a checkpoint after each epoch, every
- * `checkpoint_s` seconds and when the run is stopped; with `resume` a run goes on from there and, with the
- * same options and data, ends with the same bytes as one that was left alone, whatever ended it. Each file
- * there is replaced whole or not at all.
+ *  logged (mien_set_log(), MIEN_LOG_WARN). The run folder gets a checkpoint after each epoch, every
+ *  `checkpoint_s` seconds and when the run is stopped; with `resume` a run goes on from there and, with the
+ *  same options and data, ends with the same bytes as one that was left alone, whatever ended it. Only its
+ *  length may differ (epochs, max_steps: the rate then follows the longer schedule); other options are
+ *  refused. Each file there is replaced whole or not at all.
  *  @param opts        from mien_train_opts_init(); models, strings and lists are lent for the call
  *  @param ret_model   the best model by validation, the last one where nothing could be validated
  *  @param ret_result  filled

@@ -141,8 +141,6 @@ static void fingerprint(const mien_train_opts *o, char ret[65])
     for (size_t i = 0; i < o->n_teachers && at < (int)sizeof text - 80; i++)
         at += snprintf(text + at, sizeof text - (size_t)at, "%.64s|",
                        mien_model_info_of(o->teachers[i])->sha256);
-    if (o->max_steps && at < (int)sizeof text - 80) /* the schedule runs towards its end */
-        snprintf(text + at, sizeof text - (size_t)at, "steps %llu|", (unsigned long long)o->max_steps);
     mien__sha256_hex(text, strlen(text), ret);
 }
 
