@@ -24,7 +24,7 @@ MIEN = os.path.join(ROOT, "build", "release", "mien")
 SHRINK = os.path.join(ROOT, "build", "release", "tools", "tool_shrink_faces")
 EVAL = os.path.join(ROOT, "..", "shared", "eval")
 AUGMENT = ("flip=0.5,rotate=6,scale=0.05,shift=0.03,brightness=0.1,contrast=0.2,saturation=0.2,jpeg=60:0.3,"
-           "lowres=20-34:0.7")
+           "lowres=20-34:0.6")
 
 
 def run(*cmd, ok=(0,)):
@@ -90,8 +90,8 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--model", default="mien-face-embed")
     p.add_argument("--tune", default="all")
-    p.add_argument("--epochs", default="10")
-    p.add_argument("--lr", default="0.0006")
+    p.add_argument("--epochs", default="14")
+    p.add_argument("--lr", default="0.0003")
     p.add_argument("--work", default=os.path.join(ROOT, "build", "finetune"))
     o = p.parse_args()
     work = o.work
