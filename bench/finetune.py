@@ -89,6 +89,7 @@ def tar(result):
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--model", default="mien-face-embed")
+    p.add_argument("--detector", default="yunet_n_dynamic", help="places the landmarks, also of the smallest faces")
     p.add_argument("--tune", default="all")
     p.add_argument("--epochs", default="14")
     p.add_argument("--lr", default="0.0003")
@@ -99,8 +100,9 @@ def main():
     os.makedirs(f"{work}/shrunk")
     for part in ("train", "test"):
         run(SHRINK, f"{EVAL}/tune/{part}", f"{work}/shrunk/{part}", "16", "24")
-        run(MIEN, "align", f"{work}/shrunk/{part}", "--out", f"{work}/small/{part}", "--min-size", "8", "--largest", "--quiet")
-    run(MIEN, "align", f"{EVAL}/tune/train", "--out", f"{work}/sharp", "--largest", "--quiet")
+        run(MIEN, "align", f"{work}/shrunk/{part}", "--out", f"{work}/small/{part}", "--min-size", "8", "--largest", "--quiet",
+            "--detector", o.detector)
+    run(MIEN, "align", f"{EVAL}/tune/train", "--out", f"{work}/sharp", "--largest", "--quiet", "--detector", o.detector)
     write_table(work)
     write_pairs(work)
     before = measure(work, o.model)

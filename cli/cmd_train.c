@@ -130,8 +130,8 @@ static int save(const cli_train_opts *o, mien_model *model, const char *dir)
 static void report_result(const cli_train_opts *o, const mien_train_result *r, const char *dir, bool written)
 {
     printf("%llu steps in %.0f s, %zu pictures of training and %zu of validation, %zu people, %zu pictures "
-           "left out, %zu "
-           "near duplicates\n",
+           "left out, %zu near "
+           "duplicates\n",
            (unsigned long long)r->steps, r->seconds, r->n_train, r->n_val, r->n_people, r->n_left_out,
            r->n_duplicates);
     fputs(r->summary, stdout);
@@ -179,6 +179,9 @@ static int run_training(const cli_train_opts *o, mien_train_opts *t, const char 
     mien_model_free(model);
     if (rc <= CLI_NO)
         report_result(o, &result, dir, rc == CLI_YES);
+    if (rc == CLI_YES && t->model)
+        puts("the old thresholds do not hold for a tuned model and are not in it: fit new ones before "
+             "deciding with it");
     return rc;
 }
 

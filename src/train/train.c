@@ -201,6 +201,19 @@ static mien_status start_graph(const mien_train_opts *o, mien__graph **ret_owned
     return st;
 }
 
+/* A tuned model scores otherwise than the one it came from: thresholds and digest of that one do not hold. */
+static mien_status forget_calibration(mien_model *m, mien_error *err)
+{
+    mien_model_info info = *mien_model_info_of(m);
+    info.points = NULL;
+    info.n_points = 0;
+    info.default_fmr = 0.0;
+    info.n_mated = info.n_nonmated = 0;
+    info.protocol = "";
+    info.sha256 = "";
+    return mien_model_set_info(m, &info, err);
+}
+
 static mien_status train_embedder(const mien_train_opts *o, const mien__graph *g, const mien_model_info *info,
                                   mien_model **ret_model, mien_train_result *ret, mien_error *err)
 {
@@ -241,6 +254,8 @@ static mien_status train_embedder(const mien_train_opts *o, const mien__graph *g
                                 .n_people = data.n_people,
                                 .n_left_out = data.set->n_unreadable + data.set->n_no_face,
                                 .n_duplicates = data.n_duplicates };
+    if (o->model && (st = forget_calibration(best, err)))
+        goto done;
     if ((st = mien__train_conclude(o, task, &data, o->model, best, &told, err)))
         goto done;
     *ret = told;
