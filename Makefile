@@ -55,7 +55,8 @@ bench: setup build ## measure speed beside the peers found on this machine
 	@python3 bench/run.py
 
 bench-train: setup build ## measure training beside PyTorch
-	@python3 bench/train.py
+	@cmake --build --preset release -j $(JOBS) --target mien_both >/dev/null
+	@MIEN_LIB=build/release/libmien_both.so python3 bench/train.py
 
 parity: setup build ## hold every model against its reference runtime on real pictures
 	@python3 tests/parity/check_models.py --all
