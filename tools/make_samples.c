@@ -1,11 +1,11 @@
 /* Makes samples/: photographs of people who do not exist.
  *
- *   build/release/tools/tool_make_samples LONDON OUT [NUMBER...]     pictures of all identities, or of some
- *   build/release/tools/tool_make_samples --search LONDON NUMBER...  find steps away from look-alikes
+ *   build/release/tools/tool_make_samples LONDON OUT [NUMBER|group|no-face]...   everything, or what is named
+ *   build/release/tools/tool_make_samples --search LONDON OUT NUMBER...   find steps away from look-alikes
  *
  * LONDON is a folder of the Face Research Lab London Set as the R package webmorphR.stim holds it (DeBruine
  * and Jones 2017, CC BY 4.0): inst/neutral_front, inst/smiling_front and data-raw/london_info.csv. OUT gets
- * person-NN/1.jpg .. 4.jpg, group.jpg and no-face/1.jpg, 2.jpg; with numbers, only those people's.
+ * person-NN/1.jpg .. 4.jpg, group.jpg and no-face/1.jpg, 2.jpg.
  *
  * tools/make_samples/ does the work: people.c is the statistical model that a face is drawn from, person.c
  * gives it the detail of photographs and poses it, scene.c and still_life.c make surroundings, light.c
@@ -14,8 +14,8 @@
  *
  * A draw from the model can by chance resemble one of the people it was made from. --search draws an
  * identity, shows it neutral and smiling to two embedding networks, and while somebody would be recognised at
- * a false match rate of 1e-3, or nearly, steps away from that person and draws again. The steps found are in
- * the recipes. */
+ * a false match rate of 1e-3, or nearly, steps away from that person and draws again. The pictures in OUT of
+ * the identities before it count as people too. The steps found are in the recipes. */
 #include "make_samples/nobody.h"
 #include "make_samples/studio.h"
 #include <errno.h>
@@ -24,39 +24,38 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { PATH_BYTES = 4096, SHOTS = 4, MAX_STEPS = 24, MAX_TRIES = 20 };
+enum { PATH_BYTES = 4096, SHOTS = 4, MAX_STEPS = 24, OF_OURS = 1000 };
 
 typedef struct recipe {
     int donors[N_DONORS]; /* head, eyes, nose, mouth */
     uint64_t seed;
     float clothes[3];
-    int away[MAX_STEPS]; /* ends at 0 */
+    int away[MAX_STEPS]; /* people of the London Set; OF_OURS + n: person-n, an earlier one; ends at 0 */
 } recipe;
 
 static const recipe recipes[] = {
-    { { 14, 124, 144, 134 },
-      0,
-      { 0.32f, 0.42f, 0.62f },
-      { 34, 14, 13, 3, 39, 112, 27, 124, 13, 139, 16, 124, 27, 102, 13, 144, 14 } },
-    { { 9, 122, 27, 100 }, 1, { 0.86f, 0.80f, 0.72f }, { 113, 113, 113, 6, 13, 27, 62, 100, 91, 102 } },
+    { { 108, 33, 121, 117 }, 10, { 0.38f, 0.44f, 0.32f }, { 141, 68, 103, 24, 140, 128, 123, 108 } },
     { { 129, 126, 99, 25 }, 2, { 0.80f, 0.62f, 0.28f }, { 99, 129, 99, 25, 62 } },
-    { { 30, 127, 87, 34 }, 3, { 0.66f, 0.28f, 0.30f }, { 30, 30, 87, 30, 87, 34, 30 } },
-    { { 64, 66, 135, 6 }, 4, { 0.30f, 0.50f, 0.46f }, { 64, 64, 64, 135, 66, 6, 66, 64 } },
-    { { 107, 136, 11, 120 }, 5, { 0.62f, 0.56f, 0.66f }, { 13, 135, 112, 38, 2, 102, 120, 9, 11 } },
-    { { 113, 86, 16, 32 }, 6, { 0.22f, 0.22f, 0.24f }, { 0 } },
-    { { 104, 18, 138, 63 }, 7, { 0.48f, 0.52f, 0.50f }, { 33 } },
+    { { 9, 122, 27, 100 }, 1, { 0.96f, 0.94f, 0.91f }, { 113, 113, 113, 6, 13, 27, 62, 100, 91, 102 } },
     { { 82, 42, 137, 61 },
       8,
       { 0.95f, 0.94f, 0.90f },
       { 43, 82, 43, 44, 82, 61, 137, 45, 44, 137, 42, 61, 137 } },
+    { { 12, 68, 128, 130 },
+      13,
+      { 0.45f, 0.58f, 0.72f },
+      { 37, 132, 37, 132, 37, 12, 132, 128, 132, 12, 132, 105, 138, 132, 12, 27 } },
+    { { 30, 127, 87, 34 }, 3, { 0.66f, 0.28f, 0.30f }, { 30, 30, 87, 30, 87, 34, 30 } },
+    { { 104, 18, 138, 63 }, 7, { 0.82f, 0.86f, 0.88f }, { 33 } },
+    { { 64, 66, 135, 6 }, 4, { 0.30f, 0.50f, 0.46f }, { 64, 64, 64, 135, 66, 6, 66, 64 } },
     { { 24, 119, 5, 45 },
       9,
       { 0.26f, 0.34f, 0.44f },
       { 45, 45, 24, 45, 63, 5, 24, 45, 5, 45, 119, 24, 5, 45, 140, 67, 119, 45 } },
-    { { 108, 33, 121, 117 }, 10, { 0.38f, 0.44f, 0.32f }, { 141, 68, 103, 24, 140, 128, 123, 108 } },
+    { { 107, 136, 11, 120 }, 5, { 0.88f, 0.84f, 0.90f }, { 13, 135, 112, 38, 2, 102, 120, 9, 11 } },
     { { 17, 142, 115, 70 }, 11, { 0.55f, 0.24f, 0.22f }, { 37, 37, 125, 120, 37, 120, 120, 37 } },
-    { { 105, 140, 125, 172 }, 12, { 0.36f, 0.38f, 0.42f }, { 142, 125, 141, 42, 142 } },
-    { { 12, 68, 128, 130 }, 13, { 0.45f, 0.58f, 0.72f }, { 0 } },
+    { { 113, 86, 16, 32 }, 107, { 0.22f, 0.22f, 0.24f }, { 0 } },
+    { { 14, 124, 144, 97 }, 101, { 0.32f, 0.42f, 0.62f }, { 0 } },
 };
 enum { N_RECIPES = sizeof recipes / sizeof recipes[0] };
 
@@ -134,15 +133,30 @@ static shot plan_shot(int n, dice *d)
     return s;
 }
 
-static void read_identity(const char *inst, const people *model, int n, identity *ret)
+/* The weights that the people of the model have in identity n after `steps` steps away from `away`. */
+static void find_weights(const people *model, int n, const int *away, int steps, float *ret)
 {
     const recipe *r = &recipes[n];
     dice d = { r->seed };
-    int steps = 0;
-    while (steps < MAX_STEPS && r->away[steps])
-        steps++;
-    identity_read(inst, model, r->donors, ret);
-    identity_new(model, &d, r->away, steps, ret);
+    people_draw(model, people_find(model, r->donors[DONOR_HEAD]), &d, ret);
+    for (int i = 0; i < steps && away[i]; i++) {
+        float other[MAX_PEOPLE];
+        const int k = away[i] - OF_OURS - 1;
+        if (k < 0) {
+            people_step_away(model, away[i], ret);
+        } else if (k < n) {
+            find_weights(model, k, recipes[k].away, MAX_STEPS, other);
+            people_step_away_from(model, people_find(model, recipes[k].donors[DONOR_HEAD]), other, ret);
+        }
+    }
+}
+
+static void read_identity(const char *inst, const people *model, int n, identity *ret)
+{
+    float weights[MAX_PEOPLE];
+    find_weights(model, n, recipes[n].away, MAX_STEPS, weights);
+    identity_read(inst, model, recipes[n].donors, ret);
+    identity_face(ret, model, weights);
 }
 
 static void make_person(const char *inst, const people *model, int n, const char *out)
@@ -153,7 +167,7 @@ static void make_person(const char *inst, const people *model, int n, const char
     make_folder(path);
     read_identity(inst, model, n, &who);
     for (int k = 0; k < SHOTS; k++) {
-        dice d = { (uint64_t)n * 1000 + (uint64_t)k };
+        dice d = { recipes[n].seed * 1000 + (uint64_t)k };
         shot s = plan_shot(k, &d);
         snprintf(path, sizeof path, "%s/person-%02d/%d.jpg", out, n + 1, k + 1);
         studio_portrait(&who, recipes[n].clothes, &s, &d, path);
@@ -168,12 +182,12 @@ static void make_group(const char *inst, const people *model, const char *out)
         int who, smiling;
         float x, y, eyes, yaw;
     } row[] = {
-        { 7, 1, 395, 245, 84, 0.05f }, { 4, 1, 805, 262, 84, -0.06f },  { 1, 1, 185, 300, 92, 0.12f },
-        { 8, 1, 600, 292, 92, 0 },     { 5, 0, 1015, 306, 92, -0.12f },
+        { 6, 1, 395, 245, 84, 0.05f }, { 7, 1, 805, 262, 84, -0.06f },  { 2, 1, 185, 300, 92, 0.12f },
+        { 3, 1, 600, 292, 92, 0 },     { 9, 0, 1015, 306, 92, -0.12f },
     };
     char path[PATH_BYTES];
     dice d = { 77 };
-    canvas scene = scene_behind(PLACE_GARDEN, 1200, 640, 92, &d);
+    canvas scene = scene_behind(PLACE_GARDEN, 1200, 600, 92, &d); /* above where pictures of people end */
     const light l = { 0.5f, 0.5f, 0.35f, 0.01f, 1 };
     light_scene(&scene, l);
     for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
@@ -183,7 +197,7 @@ static void make_group(const char *inst, const people *model, const char *out)
         studio_add(&scene, &who, recipes[row[i].who].clothes, how, l, row[i].x, row[i].y, row[i].eyes);
         identity_free(&who);
     }
-    canvas small = canvas_resize(&scene, 1000, 533);
+    canvas small = canvas_resize(&scene, 1000, 500);
     snprintf(path, sizeof path, "%s/group.jpg", out);
     studio_finish(&small, &(frame){ .noise = 0.007f, .quality = 86 }, &d, path);
     canvas_free(&small);
@@ -234,62 +248,74 @@ static void search(judges *j, const char *inst, const people *model, int n)
     static const double enough =
         0.025; /* of similarity below the threshold; light and pose move it a little */
     identity who;
-    int away[MAX_STEPS] = { 0 }, steps = 0, best_steps = 0;
-    double best = -2;
+    int away[MAX_STEPS] = { 0 }, steps = 0, nearest = 1;
+    double margin = -2;
     identity_read(inst, model, recipes[n].donors, &who);
-    while (best < enough && steps < MAX_STEPS && recipes[n].away[steps])
-        away[steps] = recipes[n].away[steps], steps++;
-    for (int tries = 0; tries < MAX_TRIES && steps < MAX_STEPS && best < enough; tries++) {
-        dice d = { recipes[n].seed };
-        int nearest = 0;
-        identity_new(model, &d, away, steps, &who);
-        const double margin = judge(j, &who, &nearest);
-        fprintf(stderr, "person-%02d, %d steps: margin %.3f, nearest %d\n", n + 1, steps, margin, nearest);
-        if (margin > best) {
-            best = margin;
-            best_steps = steps;
-        }
-        if (nearest > 0)
-            away[steps++] = nearest;
+    while (steps < MAX_STEPS && recipes[n].away[steps]) {
+        away[steps] = recipes[n].away[steps];
+        steps++;
     }
-    printf("person-%02d margin %.3f {", n + 1, best);
-    for (int i = 0; i < best_steps; i++)
+    for (;;) {
+        float weights[MAX_PEOPLE];
+        find_weights(model, n, away, steps, weights);
+        identity_face(&who, model, weights);
+        margin = judge(j, &who, &nearest);
+        fprintf(stderr, "person-%02d, %d steps: margin %.3f, nearest %d\n", n + 1, steps, margin, nearest);
+        if (margin >= enough || nearest == 0 || steps + 1 >= MAX_STEPS)
+            break;
+        away[steps++] = nearest;
+    }
+    printf("person-%02d margin %.3f {", n + 1, margin);
+    for (int i = 0; i < steps; i++)
         printf("%s %d", i ? "," : "", away[i]);
     printf(" }\n");
     fflush(stdout);
     identity_free(&who);
 }
 
-static void search_all(const char *london, const people *model, char **numbers, int n)
+/* The judges know the London Set, and of the samples the identities before the first of `numbers`. */
+static void search_all(const char *london, const people *model, const char *samples, char **numbers, int n)
 {
     static const char *const models[] = { "mobilefacenet", "face-reidentification-retail-0095" };
-    char inst[PATH_BYTES], info[PATH_BYTES];
+    char inst[PATH_BYTES], info[PATH_BYTES], path[PATH_BYTES];
     int ids[MAX_PEOPLE];
     folders(london, inst, info);
     for (int i = 0; i < model->n; i++)
         ids[i] = model->all[i].id;
     judges *j = judges_new(inst, models, 2, ids, model->n);
+    for (int i = 1; i < atoi(numbers[0]); i++)
+        for (int k = 1; k <= SHOTS; k++) {
+            snprintf(path, sizeof path, "%s/person-%02d/%d.jpg", samples, i, k);
+            judges_add(j, path, OF_OURS + i);
+        }
     for (int i = 0; i < n; i++)
         search(j, inst, model, atoi(numbers[i]) - 1);
     judges_free(j);
 }
 
-static void make_all(const char *london, const people *model, const char *out, char **numbers, int n)
+/* Whether a part is among those asked for; all are when none is named. */
+static int wanted(const char *part_name, char **names, int n)
 {
-    char inst[PATH_BYTES], info[PATH_BYTES];
+    for (int k = 0; k < n; k++)
+        if (strcmp(names[k], part_name) == 0)
+            return 1;
+    return n == 0;
+}
+
+static void make_all(const char *london, const people *model, const char *out, char **names, int n)
+{
+    char inst[PATH_BYTES], info[PATH_BYTES], number[16];
     folders(london, inst, info);
     make_folder(out);
     for (int i = 0; i < N_RECIPES; i++) {
-        int wanted = n == 0;
-        for (int k = 0; k < n; k++)
-            wanted |= atoi(numbers[k]) == i + 1;
-        if (wanted)
+        snprintf(number, sizeof number, "%d", i + 1);
+        if (wanted(number, names, n))
             make_person(inst, model, i, out);
     }
-    if (n > 0)
-        return;
-    make_group(inst, model, out);
-    make_no_face(out);
+    if (wanted("group", names, n))
+        make_group(inst, model, out);
+    if (wanted("no-face", names, n))
+        make_no_face(out);
 }
 
 int main(int argc, char **argv)
@@ -297,12 +323,13 @@ int main(int argc, char **argv)
     char inst[PATH_BYTES], info[PATH_BYTES];
     const int seek = argc > 1 && strcmp(argv[1], "--search") == 0;
     int in_range = 1;
-    for (int i = 3; i < argc; i++)
-        in_range &= atoi(argv[i]) >= 1 && atoi(argv[i]) <= N_RECIPES;
-    if (argc < (seek ? 4 : 3) || !in_range) {
+    for (int i = seek ? 4 : 3; i < argc; i++)
+        in_range &= (atoi(argv[i]) >= 1 && atoi(argv[i]) <= N_RECIPES) ||
+                    (!seek && (strcmp(argv[i], "group") == 0 || strcmp(argv[i], "no-face") == 0));
+    if (argc < (seek ? 5 : 3) || !in_range) {
         fprintf(stderr,
-                "usage: make_samples LONDON OUT [NUMBER...]\n"
-                "       make_samples --search LONDON NUMBER...\n"
+                "usage: make_samples LONDON OUT [NUMBER|group|no-face]...\n"
+                "       make_samples --search LONDON OUT NUMBER...\n"
                 "numbers are 1 to %d\n",
                 (int)N_RECIPES);
         return 2;
@@ -312,7 +339,7 @@ int main(int argc, char **argv)
     folders(london, inst, info);
     people_read(inst, info, &model);
     if (seek)
-        search_all(london, &model, argv + 3, argc - 3);
+        search_all(london, &model, argv[3], argv + 4, argc - 4);
     else
         make_all(london, &model, argv[2], argv + 3, argc - 3);
     people_free(&model);

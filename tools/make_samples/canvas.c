@@ -110,17 +110,21 @@ static void cubic_weights(float t, float *w)
 void canvas_bicubic(const canvas *a, float x, float y, float *ret)
 {
     const float fx = floorf(x - 0.5f), fy = floorf(y - 0.5f);
+    const int x0 = (int)fx - 1, y0 = (int)fy - 1, c = a->c;
+    int at[4];
     float wx[4], wy[4];
     cubic_weights(x - 0.5f - fx, wx);
     cubic_weights(y - 0.5f - fy, wy);
-    for (int k = 0; k < a->c; k++)
+    for (int i = 0; i < 4; i++)
+        at[i] = border(x0 + i, a->w) * c;
+    for (int k = 0; k < c; k++)
         ret[k] = 0;
-    for (int j = 0; j < 4; j++)
-        for (int i = 0; i < 4; i++) {
-            const float *p = canvas_at(a, border((int)fx + i - 1, a->w), border((int)fy + j - 1, a->h));
-            for (int k = 0; k < a->c; k++)
-                ret[k] += p[k] * wx[i] * wy[j];
-        }
+    for (int j = 0; j < 4; j++) {
+        const float *row = canvas_at(a, 0, border(y0 + j, a->h));
+        for (int k = 0; k < c; k++)
+            ret[k] += wy[j] * (wx[0] * row[at[0] + k] + wx[1] * row[at[1] + k] + wx[2] * row[at[2] + k] +
+                               wx[3] * row[at[3] + k]);
+    }
 }
 
 /* Every row of a, and then every column, under the kernel; both passes add whole rows, which the compiler
@@ -188,12 +192,11 @@ canvas canvas_resize(const canvas *a, int w, int h)
     return b;
 }
 
-canvas canvas_channel(const canvas *a, int channel)
+canvas canvas_cut(const canvas *a, int x, int y, int w, int h)
 {
-    canvas b = canvas_new(a->w, a->h, 1);
-    const size_t n = (size_t)a->w * (size_t)a->h;
-    for (size_t i = 0; i < n; i++)
-        b.p[i] = a->p[i * (size_t)a->c + (size_t)channel];
+    canvas b = canvas_new(w, h, a->c);
+    for (int i = 0; i < h; i++)
+        memcpy(canvas_at(&b, 0, i), canvas_at(a, x, y + i), (size_t)(w * a->c) * sizeof(float));
     return b;
 }
 

@@ -48,7 +48,7 @@ void canvas_bicubic(const canvas *a, float x, float y, float *ret); /* Catmull-R
 
 void canvas_blur(canvas *a, float sigma_px); /* Gaussian, borders repeated */
 canvas canvas_resize(const canvas *a, int w, int h);
-canvas canvas_channel(const canvas *a, int channel);
+canvas canvas_cut(const canvas *a, int x, int y, int w, int h);
 
 /* Random numbers: splitmix64, the same on every machine. */
 typedef struct dice {

@@ -21,11 +21,15 @@ static int collect(const shape *s, int side, int whole, float (*ret)[2])
     return n;
 }
 
-face_way face_way_new(const shape *to, int side, int whole)
+face_way face_way_new(const shape *to, int side, part of, int whole)
 {
     float p[N_POINTS + EDGE_POINTS][2];
     const int n = collect(to, side, whole, p);
-    return (face_way){ spline_new((const float(*)[2])p, n, side, side), side, whole };
+    for (int i = 0; i < n; i++) {
+        p[i][0] -= (float)of.x;
+        p[i][1] -= (float)of.y;
+    }
+    return (face_way){ spline_new((const float(*)[2])p, n, of.w, of.h), side, whole };
 }
 
 void face_way_free(face_way *w)

@@ -4,16 +4,21 @@
 
 #include "shape.h"
 
-/* The way to one shape in a square picture of side px. With `whole` the head's outline and the picture's
+/* A part of a square picture. */
+typedef struct part {
+    int x, y, w, h;
+} part;
+
+/* The way to one shape, in a part of a picture of side px. With `whole` the head's outline and the picture's
  * border are carried too; without, only the face is meant. */
 typedef struct face_way {
     spline *through;
     int side, whole;
 } face_way;
-face_way face_way_new(const shape *to, int side, int whole);
+face_way face_way_new(const shape *to, int side, part of, int whole);
 void face_way_free(face_way *w);
 
-/* A picture, of the way's side, with its marks in the wanted shape. */
+/* A picture of that side with its marks brought to the wanted shape: the part of it. */
 canvas face_carry(const face_way *w, const canvas *photo, const shape *marks);
 
 /* Multiply colours so that the mean over the mask becomes that of `like`; all of one size. */

@@ -156,6 +156,31 @@ static canvas edge_alpha(const canvas *diff, const uint8_t *is_wall)
     return inside;
 }
 
+/* Bits that hang on nothing are dirt: keep what is joined, through px that cover more than half, to the
+ * middle of the picture's lower border. */
+static void drop_islands(canvas *alpha)
+{
+    const int w = alpha->w, h = alpha->h;
+    canvas keep = canvas_new(w, h, 1);
+    int *stack = take_memory((size_t)w * (size_t)h * 4 + 1, sizeof *stack), n = 0;
+    stack[n++] = (h - 1) * w + w / 2;
+    while (n > 0) {
+        const int at = stack[--n], x = at % w, y = at / w;
+        if (keep.p[at] > 0 || alpha->p[at] < 0.5f)
+            continue;
+        keep.p[at] = 1;
+        for (int dy = -1; dy <= 1; dy++)
+            for (int dx = -1; dx <= 1; dx++)
+                if (dx * dx + dy * dy == 1 && x + dx >= 0 && x + dx < w && y + dy >= 0 && y + dy < h)
+                    stack[n++] = (y + dy) * w + x + dx;
+    }
+    free(stack);
+    canvas_blur(&keep, 2);
+    for (size_t i = 0; i < (size_t)w * (size_t)h; i++)
+        alpha->p[i] *= smooth_step(0.01f, 0.2f, keep.p[i]);
+    canvas_free(&keep);
+}
+
 /* What the person looks like just inside the edge, everywhere near it. */
 static canvas inner_colour(const canvas *photo, const canvas *alpha)
 {
@@ -195,7 +220,9 @@ canvas matte_person(const canvas *photo, const shape *marks)
     }
     canvas_blur(&diff, 0.6f);
     uint8_t *is_wall = flood_wall(&diff, photo, &wall, marks);
-    canvas alpha = edge_alpha(&diff, is_wall), inner = inner_colour(photo, &alpha);
+    canvas alpha = edge_alpha(&diff, is_wall);
+    drop_islands(&alpha);
+    canvas inner = inner_colour(photo, &alpha);
     for (size_t i = 0; i < n; i++) {
         const float a = alpha.p[i], keep = inner.p[i * 4 + 3];
         r.p[i * 4 + 3] = a;

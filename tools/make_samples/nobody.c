@@ -62,16 +62,23 @@ judges *judges_new(const char *folder, const char *const *models, int n_models, 
     }
     for (int i = 0; i < 2 * n_ids; i++) {
         char path[4096];
-        mien_image *img = NULL;
         snprintf(path, sizeof path, i % 2 ? "%s/smiling_front/%03d_08.jpg" : "%s/neutral_front/%03d_03.jpg",
                  folder, ids[i / 2]);
-        if (mien_image_load(path, NULL, &img, &err))
-            die(path, err.message);
-        j->ids[j->n_vectors] = ids[i / 2];
-        j->n_vectors += embed(j, mien_image_view_of(img));
-        mien_image_free(img);
+        judges_add(j, path, ids[i / 2]);
     }
     return j;
+}
+
+void judges_add(judges *j, const char *path, int id)
+{
+    mien_error err = MIEN_ERROR_INIT;
+    mien_image *img = NULL;
+    if (mien_image_load(path, NULL, &img, &err))
+        die(path, err.message);
+    const int found = embed(j, mien_image_view_of(img));
+    mien_image_free(img);
+    if (found)
+        j->ids[j->n_vectors++] = id;
 }
 
 void judges_free(judges *j)

@@ -9,6 +9,8 @@ typedef struct judges judges;
 /* Models by name or path; each must have a calibration. The people's pictures are those of the London Set in
  * `folder`. */
 judges *judges_new(const char *folder, const char *const *models, int n_models, const int *ids, int n_ids);
+/* One more picture of somebody, known by a number. */
+void judges_add(judges *j, const char *path, int id);
 void judges_free(judges *j);
 
 /* How far the face in `a` stays under the models' thresholds (false match rate 1e-3) with everybody: the

@@ -149,6 +149,13 @@ void people_step_away(const people *p, int id, float *weights)
     add_mean(p, q, STEP_AWAY, weights);
 }
 
+void people_step_away_from(const people *p, const person *like, const float *other, float *weights)
+{
+    for (int j = 0; j < p->n; j++)
+        weights[j] -= STEP_AWAY * other[j];
+    add_mean(p, like, STEP_AWAY, weights);
+}
+
 shape people_shape(const people *p, const float *weights)
 {
     shape s = { 0 };
@@ -169,7 +176,7 @@ canvas people_texture(const people *p, const float *weights, const shape *to, co
 {
     const similarity shrink = { (float)SMALL / SIDE, 0, 0, 0 };
     const shape small_to = similarity_apply(shrink, to);
-    face_way way = face_way_new(&small_to, SMALL, 0);
+    face_way way = face_way_new(&small_to, SMALL, (part){ 0, 0, SMALL, SMALL }, 0);
     canvas sum = canvas_new(SMALL, SMALL, 3);
     for (int j = 0; j < p->n; j++) {
         const shape marks = similarity_apply(shrink, &p->all[j].marks);

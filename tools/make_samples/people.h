@@ -28,8 +28,9 @@ const person *people_find(const people *p, int id);
  * to 1. */
 void people_draw(const people *p, const person *like, dice *d, float *ret_weights);
 
-/* A step away from one of the people. */
+/* A step away from one of the people, or from another new person of the sex and origin of `like`. */
 void people_step_away(const people *p, int id, float *weights);
+void people_step_away_from(const people *p, const person *like, const float *other, float *weights);
 
 /* The weighted sum of shapes, in the model's frame. */
 shape people_shape(const people *p, const float *weights);

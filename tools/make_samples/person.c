@@ -17,6 +17,7 @@
 #include "track.h"
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 static void donor_read(const char *folder, int id, donor *ret)
 {
@@ -105,27 +106,53 @@ static shape place(const identity *p, pose how)
     return t;
 }
 
+static const part everything = { 0, 0, SIDE, SIDE };
+
+/* The part of the picture that the face and the masks' soft edges are in; its corner lies where pyramids of
+ * the part and of the whole have the same px. */
+static part around_face(const shape *s)
+{
+    enum { GRID = 64 };
+    const float margin = 0.45f * hypotf(s->p[1][0] - s->p[0][0], s->p[1][1] - s->p[0][1]);
+    float x0 = SIDE, y0 = SIDE, x1 = 0, y1 = 0;
+    for (int i = 0; i < N_POINTS; i++) {
+        if (!(point_kind(i) & POINT_FACE))
+            continue;
+        x0 = fminf(x0, s->p[i][0] - margin);
+        y0 = fminf(y0, s->p[i][1] - margin);
+        x1 = fmaxf(x1, s->p[i][0] + margin);
+        y1 = fmaxf(y1, s->p[i][1] + margin);
+    }
+    const int x = x0 < 0 ? 0 : (int)x0 / GRID * GRID, y = y0 < 0 ? 0 : (int)y0 / GRID * GRID;
+    return (part){ x, y, (x1 > SIDE ? SIDE : (int)x1) - x, (y1 > SIDE ? SIDE : (int)y1) - y };
+}
+
 /* What leads to the shape of one picture. */
 typedef struct way_to {
     face_way head, face;
+    part part;
     face_masks masks;
 } way_to;
 
-/* The donors' pictures in the wanted shape; the head's has alpha. */
-static void carry_donors(const identity *p, int smiling, const way_to *to, canvas *ret)
+/* The face parts of the donors' pictures in the wanted shape; *ret_head gets the head's whole picture. */
+static void carry_donors(const identity *p, int smiling, const way_to *to, canvas *ret, canvas *ret_head)
 {
     for (int k = 0; k < N_DONORS; k++) {
         const donor *d = &p->donors[k];
-        const face_way *way = k == DONOR_HEAD ? &to->head : &to->face;
-        ret[k] = face_carry(way, &d->photo[smiling], &d->marks[smiling]);
-        if (k != DONOR_HEAD)
+        const part f = to->part;
+        if (k == DONOR_HEAD) {
+            *ret_head = face_carry(&to->head, &d->photo[smiling], &d->marks[smiling]);
+            ret[k] = canvas_cut(ret_head, f.x, f.y, f.w, f.h);
+        } else {
+            ret[k] = face_carry(&to->face, &d->photo[smiling], &d->marks[smiling]);
             face_match_colour(&ret[k], &ret[DONOR_HEAD], &to->masks.part[DONOR_NOSE]);
+        }
     }
 }
 
 void identity_read(const char *folder, const people *model, const int *donors, identity *ret)
 {
-    *ret = (identity){ .like = people_find(model, donors[DONOR_HEAD]) };
+    memset(ret, 0, sizeof *ret);
     for (int k = 0; k < N_DONORS; k++)
         donor_read(folder, donors[k], &ret->donors[k]);
     for (int e = 0; e < 2; e++) {
@@ -137,15 +164,11 @@ void identity_read(const char *folder, const people *model, const int *donors, i
     ret->smile = smile_of(&ret->donors[DONOR_MOUTH], &model->mean);
 }
 
-void identity_new(const people *model, dice *d, const int *away, int n_away, identity *p)
+void identity_face(identity *p, const people *model, const float *weights)
 {
-    float weights[MAX_PEOPLE];
-    people_draw(model, p->like, d, weights);
-    for (int i = 0; i < n_away; i++)
-        people_step_away(model, away[i], weights);
     p->own = people_shape(model, weights);
     p->marks = place(p, (pose){ 0, 0, 0, 0 });
-    face_masks masks = face_masks_new(&p->marks, SIDE);
+    face_masks masks = face_masks_new(&p->marks, everything);
     canvas like = canvas_resize(&p->donors[DONOR_HEAD].photo[0], SMALL, SMALL);
     canvas mask = canvas_resize(&masks.part[DONOR_NOSE], SMALL, SMALL);
     canvas small = people_texture(model, weights, &p->marks, &like, &mask);
@@ -168,15 +191,23 @@ void identity_free(identity *p)
 canvas identity_draw(const identity *p, pose how, shape *ret_marks)
 {
     const shape marks = place(p, how);
-    way_to to = { face_way_new(&marks, SIDE, 1), face_way_new(&marks, SIDE, 0),
-                  face_masks_new(&marks, SIDE) };
-    canvas shown[N_DONORS], calm[N_DONORS];
-    carry_donors(p, how.smiling, &to, shown);
-    if (how.smiling)
-        carry_donors(p, 0, &to, calm);
+    const part f = around_face(&marks);
+    way_to to = { face_way_new(&marks, SIDE, everything, 1), face_way_new(&marks, SIDE, f, 0), f,
+                  face_masks_new(&marks, f) };
+    canvas shown[N_DONORS], calm[N_DONORS], r, calm_head;
+    carry_donors(p, how.smiling, &to, shown, &r);
+    if (how.smiling) {
+        carry_donors(p, 0, &to, calm, &calm_head);
+        canvas_free(&calm_head);
+    }
     canvas skin = face_carry(&to.face, &p->skin, &p->marks);
     face_match_colour(&skin, &shown[DONOR_HEAD], &to.masks.part[DONOR_NOSE]);
-    canvas r = pyramid_blend(shown, how.smiling ? calm : shown, &skin, &to.masks);
+    canvas face = pyramid_blend(shown, how.smiling ? calm : shown, &skin, &to.masks);
+    for (int y = 0; y < f.h; y++)
+        for (int x = 0; x < f.w; x++)
+            for (int k = 0; k < 3; k++)
+                canvas_at(&r, x + f.x, y + f.y)[k] = clamp01(canvas_at(&face, x, y)[k]);
+    canvas_free(&face);
     canvas_free(&skin);
     for (int k = 0; k < N_DONORS; k++) {
         canvas_free(&shown[k]);

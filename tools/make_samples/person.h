@@ -15,11 +15,10 @@ typedef struct donor {
 
 typedef struct identity {
     donor donors[N_DONORS];
-    const person *like; /* the head's */
-    shape own;          /* neutral, in the model's frame */
-    shape smile;        /* what smiling adds to it */
-    shape marks;        /* neutral and unturned, in px of a work picture */
-    canvas skin;        /* the model's texture, there */
+    shape own;   /* neutral, in the model's frame */
+    shape smile; /* what smiling adds to it */
+    shape marks; /* neutral and unturned, in px of a work picture */
+    canvas skin; /* the model's texture, there */
 } identity;
 
 /* How one picture shows the person. */
@@ -29,10 +28,10 @@ typedef struct pose {
     float yaw, pitch; /* rad; positive: the subject looks to the viewer's right, down */
 } pose;
 
-/* Read the donors, numbers of the London Set in `folder`; then draw a person of the head donor's sex and
- * origin, as often as wanted, and move away from the people `away`, a step for each time they are named. */
+/* Read the donors, numbers of the London Set in `folder`; then give them a face: the weights that people have
+ * in it, as often as wanted. */
 void identity_read(const char *folder, const people *model, const int *donors, identity *ret);
-void identity_new(const people *model, dice *d, const int *away, int n_away, identity *p);
+void identity_face(identity *p, const people *model, const float *weights);
 void identity_free(identity *p);
 
 /* The person on a transparent ground, SIDE x SIDE px, R G B alpha; *ret_marks where the template's points

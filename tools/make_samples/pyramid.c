@@ -20,12 +20,12 @@ static void add_mark(polygon *g, const shape *s, int i, float up)
 }
 
 /* 1 inside, by the even-odd rule, then blurred. */
-static canvas fill(const polygon *g, int side, float blur)
+static canvas fill(const polygon *g, part of, float blur)
 {
-    canvas a = canvas_new(side, side, 1);
-    for (int y = 0; y < side; y++)
-        for (int x = 0; x < side; x++) {
-            const float px = (float)x + 0.5f, py = (float)y + 0.5f;
+    canvas a = canvas_new(of.w, of.h, 1);
+    for (int y = 0; y < of.h; y++)
+        for (int x = 0; x < of.w; x++) {
+            const float px = (float)(x + of.x) + 0.5f, py = (float)(y + of.y) + 0.5f;
             int in = 0;
             for (int i = 0, j = g->n - 1; i < g->n; j = i++)
                 if ((g->p[i][1] > py) != (g->p[j][1] > py) &&
@@ -52,7 +52,7 @@ static void shrink(polygon *g, float by)
     }
 }
 
-face_masks face_masks_new(const shape *s, int side)
+face_masks face_masks_new(const shape *s, part of)
 {
     static const int brows[] = { 71, 72, 73, 74, 75, 76, 77, 78, 79, 80, 81, 82 };
     static const int below_eyes[] = { 49, 48, 47, 57, 51, 46, 45, 44 };
@@ -72,12 +72,12 @@ face_masks face_masks_new(const shape *s, int side)
     for (size_t i = 0; i < sizeof lower / sizeof lower[0]; i++)
         add_mark(&mouth, s, lower[i], 0);
     shrink(&face, 0.06f);
-    canvas f = fill(&face, side, 0.07f * unit), e = fill(&eyes, side, 0.07f * unit),
-           m = fill(&mouth, side, 0.07f * unit);
+    canvas f = fill(&face, of, 0.07f * unit), e = fill(&eyes, of, 0.07f * unit),
+           m = fill(&mouth, of, 0.07f * unit);
     face_masks r;
     for (int k = 0; k < N_DONORS; k++)
-        r.part[k] = canvas_new(side, side, 1);
-    for (size_t i = 0; i < (size_t)side * (size_t)side; i++) {
+        r.part[k] = canvas_new(of.w, of.h, 1);
+    for (size_t i = 0; i < (size_t)of.w * (size_t)of.h; i++) {
         const float all = f.p[i], both = e.p[i] + m.p[i], fit = both > 1 ? 1 / both : 1;
         r.part[DONOR_HEAD].p[i] = 1 - all;
         r.part[DONOR_EYES].p[i] = all * e.p[i] * fit;
@@ -174,13 +174,7 @@ canvas pyramid_blend(const canvas *shown, const canvas *calm, const canvas *skin
             add_masked(&sum, &calm[d], &masks->part[d], minus);
     }
     add_masked(&sum, skin, &face, mixed);
-    canvas rgb = collapse(&sum), r = canvas_new(w, h, 4);
-    for (size_t i = 0; i < n; i++) {
-        for (size_t k = 0; k < 3; k++)
-            r.p[i * 4 + k] = clamp01(rgb.p[i * 3 + k]);
-        r.p[i * 4 + 3] = clamp01(shown[DONOR_HEAD].p[i * 4 + 3]);
-    }
-    canvas_free(&rgb);
+    canvas r = collapse(&sum);
     pyramid_free(&sum);
     canvas_free(&face);
     canvas_free(&zero);
