@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PEOPLE = 13, SHOTS = 4, PICTURES = PEOPLE * SHOTS, IN_GROUP = 5 };
+enum { PEOPLE = 12, SHOTS = 4, PICTURES = PEOPLE * SHOTS, IN_GROUP = 5 };
 
 static mien_image *pictures[PICTURES];
 
