@@ -1,5 +1,6 @@
-/* The pictures in samples/ do what the demo and other tests rely on: detectors find each person, embedders tell them
- * apart. Holds for every detector and embedder of the registry that is at hand; skipped where there is none. */
+/* The pictures in samples/ do what the demo and other tests rely on: detectors find each person, embedders
+ * tell them apart. Holds for every detector and embedder of the registry that is at hand; skipped where there
+ * is none. */
 #include "base/base.h"
 #include <mien/mien.h>
 #include <setjmp.h>
@@ -124,7 +125,8 @@ static void expect_people(const mien_model *m, const mien_face *faces)
     assert_int_equal(mien_embedder_new(m, NULL, &e, NULL), MIEN_OK);
     for (int i = 0; i < PICTURES; i++)
         assert_int_equal(
-            mien_embed_face(e, mien_image_view_of(pictures[i]), &faces[i], v + (size_t)i * len, NULL), MIEN_OK);
+            mien_embed_face(e, mien_image_view_of(pictures[i]), &faces[i], v + (size_t)i * len, NULL),
+            MIEN_OK);
     for (int i = 0; i < PICTURES; i++)
         for (int j = 0; j < i; j++) {
             mien_decision r;
