@@ -37,17 +37,16 @@ typedef struct recipe {
 static const recipe recipes[] = {
     { .donors = { 108, 33, 121, 117 },
       .seed = 10,
-      .take = { 0, 0, 0, 1 },
       .clothes = { 0.38f, 0.44f, 0.32f },
       .away = { 141, 68, 103, 24, 140, 128, 123, 108 } },
     { .donors = { 129, 126, 99, 25 },
       .seed = 2,
-      .take = { 0, 0, 1 },
+      .take = { 0, 0, 2, 0 },
       .clothes = { 0.80f, 0.62f, 0.28f },
       .away = { 99, 129, 99, 25, 62 } },
     { .donors = { 9, 122, 27, 100 },
       .seed = 1,
-      .take = { 0, 0, 0, 2 },
+      .take = { 0, 0, 2, 0 },
       .clothes = { 0.96f, 0.94f, 0.91f },
       .away = { 113, 113, 113, 6, 13, 27, 62, 100, 91, 102 } },
     { .donors = { 82, 42, 137, 61 },
@@ -56,15 +55,18 @@ static const recipe recipes[] = {
       .away = { 43, 82, 43, 44, 82, 61, 137, 45, 44, 137, 42, 61, 137 } },
     { .donors = { 12, 68, 128, 130 },
       .seed = 13,
-      .take = { 0, 1 },
       .clothes = { 0.45f, 0.58f, 0.72f },
-      .away = { 37, 132, 37, 132, 37, 12, 132, 128, 132, 12, 132, 105, 138, 132, 12, 27 } },
+      .away = { 37, 132, 37, 132, 37, 12, 132, 128, 132, 12, 132, 105, 138, 132, 12, 27, OF_OURS + 1,
+                OF_OURS + 1 } },
     { .donors = { 30, 127, 87, 34 },
       .seed = 3,
-      .take = { 1 },
       .clothes = { 0.66f, 0.28f, 0.30f },
       .away = { 30, 30, 87, 30, 87, 34, 30 } },
-    { .donors = { 104, 18, 138, 63 }, .seed = 7, .clothes = { 0.82f, 0.86f, 0.88f }, .away = { 33 } },
+    { .donors = { 104, 18, 138, 63 },
+      .seed = 7,
+      .take = { 0, 1, 0, 1 },
+      .clothes = { 0.82f, 0.86f, 0.88f },
+      .away = { 33 } },
     { .donors = { 64, 66, 135, 6 },
       .seed = 4,
       .clothes = { 0.30f, 0.50f, 0.46f },
@@ -75,9 +77,9 @@ static const recipe recipes[] = {
       .away = { 45, 45, 24, 45, 63, 5, 24, 45, 5, 45, 119, 24, 5, 45, 140, 67, 119, 45 } },
     { .donors = { 107, 136, 11, 120 },
       .seed = 5,
-      .take = { 0, 0, 1 },
+      .take = { 0, 3, 0, 0 },
       .clothes = { 0.88f, 0.84f, 0.90f },
-      .away = { 13, 135, 112, 38, 2, 102, 120, 9, 11 } },
+      .away = { 13, 135, 112, 38, 2, 102, 120, 9, 11, 62, 62, 62 } },
     { .donors = { 17, 142, 115, 70 },
       .seed = 11,
       .clothes = { 0.55f, 0.24f, 0.22f },
@@ -103,64 +105,49 @@ static void make_folder(const char *path)
         die(path, strerror(errno));
 }
 
-/* The n-th picture of a person: 0 calm, 1 smiling, 2 turned under a light from the side, 3 any of it, small
- * and worse. */
+static float between(float lo, float hi, float t)
+{
+    return lo + t * (hi - lo);
+}
+
+/* The n-th picture of a person: 0 calm, 1 smiling, 2 turned under a light from the side, 3 calm or smiling,
+ * small and worse. Every picture draws the same numbers first, because C leaves open in which order the parts
+ * of one expression are evaluated. */
 static shot plan_shot(int n, dice *d)
 {
-    const float side = dice_next(d) % 2 ? 1 : -1;
     static const place_kind places[SHOTS][2] = { { PLACE_WALL, PLACE_ROOM },
                                                  { PLACE_GARDEN, PLACE_ROOM },
                                                  { PLACE_ROOM, PLACE_WALL },
                                                  { PLACE_EVENING, PLACE_GARDEN } };
+    float r[10];
+    const float side = dice_next(d) % 2 ? 1 : -1;
+    const int coin = (int)(dice_next(d) % 2);
+    for (size_t i = 0; i < sizeof r / sizeof r[0]; i++)
+        r[i] = dice_range(d, 0, 1);
+    const float yaw = 2 * r[0] - 1, pitch = 2 * r[1] - 1, aside = 2 * r[2] - 1, roll = 2 * r[3] - 1;
     shot s = { .place = places[n][dice_next(d) % 2] };
-    s.light = (light){ side * dice_range(d, 0.3f, 0.7f), dice_range(d, 0.2f, 0.6f), dice_range(d, 0.2f, 0.4f),
-                       dice_range(d, -0.03f, 0.04f), dice_range(d, 0.9f, 1.05f) };
-    s.frame = (frame){ 420,
-                       525,
-                       dice_range(d, 4.6f, 5.4f),
-                       dice_range(d, -0.2f, 0.2f),
-                       dice_range(d, -0.05f, 0.05f),
-                       0.3f,
-                       0.006f,
-                       90 };
-    s.pose = (pose){ 0, 0, dice_range(d, -0.07f, 0.07f), dice_range(d, -0.04f, 0.04f) };
-    if (n == 1) {
-        s.pose =
-            (pose){ 1, dice_range(d, 0.8f, 1), dice_range(d, -0.13f, 0.13f), dice_range(d, -0.05f, 0.06f) };
-        s.frame = (frame){ 400,
-                           400,
-                           dice_range(d, 4.0f, 4.8f),
-                           dice_range(d, -0.4f, 0.4f),
-                           dice_range(d, -0.1f, 0.1f),
-                           0.3f,
-                           0.008f,
-                           85 };
+    s.light = (light){ side * between(0.3f, 0.7f, r[4]), between(0.2f, 0.6f, r[5]), between(0.2f, 0.4f, r[6]),
+                       between(-0.03f, 0.04f, r[7]), between(0.9f, 1.05f, r[8]) };
+    if (n == 0) {
+        s.pose = (pose){ 0, 0, 0.07f * yaw, 0.04f * pitch };
+        s.frame =
+            (frame){ 420, 525, between(4.6f, 5.4f, r[9]), 0.2f * aside, 0.05f * roll, 0.3f, 0.006f, 90 };
+    } else if (n == 1) {
+        s.pose = (pose){ 1, 0.9f, 0.13f * yaw, 0.05f * pitch };
+        s.frame = (frame){ 400, 400, between(4.0f, 4.8f, r[9]), 0.4f * aside, 0.1f * roll, 0.3f, 0.008f, 85 };
         s.light.warmth += 0.02f;
     } else if (n == 2) {
-        s.pose = (pose){ 0, 0.25f, side * dice_range(d, 0.13f, 0.22f), dice_range(d, -0.06f, 0.05f) };
-        s.frame = (frame){ 560,
-                           420,
-                           dice_range(d, 3.9f, 4.4f),
-                           side * dice_range(d, 0.1f, 0.35f),
-                           dice_range(d, -0.08f, 0.08f),
-                           0.5f,
-                           0.010f,
-                           78 };
-        s.light.from_x = side * dice_range(d, 0.8f, 1.2f);
-        s.light.strength = dice_range(d, 0.45f, 0.65f);
-    } else if (n == 3) {
-        s.pose = dice_next(d) % 2 ? (pose){ 1, 0.9f, dice_range(d, -0.18f, 0.18f), 0.03f }
-                                  : (pose){ 0, 0.1f, dice_range(d, -0.18f, 0.18f), -0.03f };
-        s.frame = (frame){ 240,
-                           300,
-                           dice_range(d, 3.6f, 4.6f),
-                           dice_range(d, -0.3f, 0.3f),
-                           dice_range(d, -0.12f, 0.12f),
-                           0.45f,
-                           0.016f,
-                           62 };
+        s.pose = (pose){ 0, 0.25f, side * between(0.13f, 0.22f, r[0]), 0.05f * pitch };
+        s.frame =
+            (frame){ 560, 420, between(3.9f, 4.4f, r[9]), side * 0.25f, 0.08f * roll, 0.5f, 0.010f, 78 };
+        s.light.from_x = side * between(0.8f, 1.2f, r[4]);
+        s.light.strength = between(0.45f, 0.65f, r[6]);
+    } else {
+        s.pose = (pose){ coin, coin ? 0.9f : 0.1f, 0.18f * yaw, 0.03f * pitch };
+        s.frame =
+            (frame){ 240, 300, between(3.6f, 4.6f, r[9]), 0.3f * aside, 0.12f * roll, 0.45f, 0.016f, 62 };
         s.light =
-            (light){ side * 0.9f, 0.4f, 0.55f, dice_range(d, 0.03f, 0.09f), dice_range(d, 0.65f, 0.85f) };
+            (light){ side * 0.9f, 0.4f, 0.55f, between(0.03f, 0.09f, r[7]), between(0.65f, 0.85f, r[8]) };
     }
     return s;
 }

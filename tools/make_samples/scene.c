@@ -1,4 +1,5 @@
-/* Surroundings out of focus: plain shapes, blurred, as a lens at full opening would show them. */
+/* Surroundings out of focus: plain shapes, blurred, as a lens at full opening would show them. Random numbers
+ * are drawn one to a statement: the order inside an expression is the compiler's choice. */
 #include "scene.h"
 #include <math.h>
 
@@ -71,9 +72,9 @@ static void shelf(canvas *a, float x0, float x1, float y0, float y1, float unit,
     for (float y = y0 + 0.1f * unit; y + 0.9f * unit < y1; y += 1.15f * unit)
         for (float x = x0 + 0.1f * unit; x < x1 - 0.2f * unit;) {
             const float w = dice_range(d, 0.1f, 0.28f) * unit, low = dice_range(d, 0, 0.3f) * unit;
-            const colour c = mix(
-                rgb(0.6f, 0.55f, 0.45f),
-                rgb(dice_range(d, 0.1f, 0.8f), dice_range(d, 0.1f, 0.6f), dice_range(d, 0.1f, 0.6f)), 0.4f);
+            const float red = dice_range(d, 0.1f, 0.8f), green = dice_range(d, 0.1f, 0.6f),
+                        blue = dice_range(d, 0.1f, 0.6f);
+            const colour c = mix(rgb(0.6f, 0.55f, 0.45f), rgb(red, green, blue), 0.4f);
             box(a, x, y + low, x + w, y + 1.05f * unit, c, 1);
             x += w + 0.02f * unit;
         }
@@ -96,8 +97,8 @@ static void room(canvas *a, float unit, dice *d)
           unit, d);
     box(a, 0, 0.88f * h, w, h, rgb(0.4f, 0.33f, 0.27f), 0.9f);
     canvas_blur(a, 0.13f * unit);
-    disc(a, dice_range(d, 0.3f, 0.7f) * w, dice_range(d, 0, 0.2f) * h, 0.35f * unit, rgb(1, 0.9f, 0.7f),
-         0.6f);
+    const float lamp_x = dice_range(d, 0.3f, 0.7f) * w, lamp_y = dice_range(d, 0, 0.2f) * h;
+    disc(a, lamp_x, lamp_y, 0.35f * unit, rgb(1, 0.9f, 0.7f), 0.6f);
     canvas_blur(a, 0.05f * unit);
 }
 
@@ -120,9 +121,10 @@ static void garden(canvas *a, float unit, dice *d)
         }
     canvas_blur(a, 0.1f * unit);
     for (int i = 0; i < 40; i++) {
-        const float y = dice_range(d, 0, horizon) * (float)a->h;
-        disc(a, dice_range(d, 0, 1) * (float)a->w, y, dice_range(d, 0.08f, 0.2f) * unit,
-             mix(sky, rgb(0.8f, 0.85f, 0.5f), dice_range(d, 0, 1)), dice_range(d, 0.08f, 0.35f));
+        const float x = dice_range(d, 0, 1) * (float)a->w, y = dice_range(d, 0, horizon) * (float)a->h;
+        const float r = dice_range(d, 0.08f, 0.2f) * unit, tone = dice_range(d, 0, 1),
+                    alpha = dice_range(d, 0.08f, 0.35f);
+        disc(a, x, y, r, mix(sky, rgb(0.8f, 0.85f, 0.5f), tone), alpha);
     }
     canvas_blur(a, 0.03f * unit);
 }
@@ -132,8 +134,8 @@ static void evening(canvas *a, float unit, dice *d)
     gradient(a, rgb(0.10f, 0.11f, 0.17f), rgb(0.21f, 0.17f, 0.16f));
     for (int i = 0; i < 12; i++) { /* houses */
         const float x = dice_range(d, -0.1f, 1) * (float)a->w, tone = dice_range(d, 0.08f, 0.22f);
-        box(a, x, dice_range(d, 0, 0.5f) * (float)a->h, x + dice_range(d, 0.5f, 1.6f) * unit, (float)a->h,
-            rgb(tone * 1.1f, tone, tone), 0.8f);
+        const float y = dice_range(d, 0, 0.5f) * (float)a->h, w = dice_range(d, 0.5f, 1.6f) * unit;
+        box(a, x, y, x + w, (float)a->h, rgb(tone * 1.1f, tone, tone), 0.8f);
     }
     canvas_blur(a, 0.15f * unit);
     for (int i = 0; i < 60; i++) {
@@ -141,8 +143,9 @@ static void evening(canvas *a, float unit, dice *d)
             { 1, 0.78f, 0.45f }, { 1, 0.9f, 0.7f }, { 0.95f, 0.45f, 0.35f }, { 0.6f, 0.8f, 1 }
         };
         const float *c = lamps[dice_next(d) % 4];
-        disc(a, dice_range(d, 0, 1) * (float)a->w, dice_range(d, 0.05f, 0.8f) * (float)a->h,
-             dice_range(d, 0.1f, 0.22f) * unit, rgb(c[0], c[1], c[2]), dice_range(d, 0.15f, 0.6f));
+        const float x = dice_range(d, 0, 1) * (float)a->w, y = dice_range(d, 0.05f, 0.8f) * (float)a->h;
+        const float r = dice_range(d, 0.1f, 0.22f) * unit, alpha = dice_range(d, 0.15f, 0.6f);
+        disc(a, x, y, r, rgb(c[0], c[1], c[2]), alpha);
     }
     canvas_blur(a, 0.025f * unit);
 }

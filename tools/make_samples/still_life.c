@@ -151,8 +151,9 @@ static vec shade(vec eye, vec dir, uint32_t seed, dice *d)
     if (t < 0)
         return (vec){ 0.1f, 0.12f, 0.13f };
     const vec p = add(eye, dir, t), n = normal(p);
-    const vec lamp = { -5 + dice_range(d, -0.9f, 0.9f), 5 + dice_range(d, -1.1f, 1.1f),
-                       4 + dice_range(d, -0.9f, 0.9f) };
+    const float jx = dice_range(d, -0.9f, 0.9f), jy = dice_range(d, -1.1f, 1.1f),
+                jz = dice_range(d, -0.9f, 0.9f);
+    const vec lamp = { -5 + jx, 5 + jy, 4 + jz };
     const vec to = add(lamp, p, -1), l = unit(to);
     const float far = sqrtf(dot(to, to)), lambert = fmaxf(0, dot(n, l));
     float gloss, lit = 0;
@@ -185,8 +186,8 @@ canvas scene_table(int w, int h, uint32_t seed)
                 const float u = ((float)x + dice_range(&d, 0, 1) - 0.5f * (float)w) / (float)h * 0.62f;
                 const float v = -((float)y + dice_range(&d, 0, 1) - 0.5f * (float)h) / (float)h * 0.62f;
                 const vec sharp = add(eye, add(add(front, right, u), up, v), focus);
-                const vec o =
-                    add(add(eye, right, lens * dice_range(&d, -1, 1)), up, lens * dice_range(&d, -1, 1));
+                const float lx = lens * dice_range(&d, -1, 1), ly = lens * dice_range(&d, -1, 1);
+                const vec o = add(add(eye, right, lx), up, ly);
                 sum = add(sum, shade(o, unit(add(sharp, o, -1)), seed, &d), 1.0f / RAYS);
             }
             const float c[3] = { sum.x, sum.y, sum.z };
