@@ -5,6 +5,7 @@
 #include "meta.h"
 #include "train_options.h"
 #include <errno.h>
+#include <dirent.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,12 +106,32 @@ static int check_files(const cli_train_opts *o, const char *data)
     return rc;
 }
 
+/* The model file that an earlier start of this run was writing when it was killed: PATH.tmp. and six letters.
+ */
+static void drop_unfinished(const char *path)
+{
+    static const char mark[] = ".tmp.";
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const size_t n = strlen(name);
+    char *folder = slash ? cli_format("%.*s", (int)(slash - path + 1), path) : cli_strdup(".");
+    DIR *const dir = opendir(folder);
+    for (const struct dirent *e = NULL; dir && (e = readdir(dir)) != NULL;)
+        if (strncmp(e->d_name, name, n) == 0 && strncmp(e->d_name + n, mark, sizeof mark - 1) == 0 &&
+            strlen(e->d_name + n) == sizeof mark - 1 + 6)
+            (void)unlinkat(dirfd(dir), e->d_name, 0);
+    if (dir)
+        closedir(dir);
+    free(folder);
+}
+
 static int save(const cli_train_opts *o, mien_model *model, const char *dir)
 {
     mien_error err = MIEN_ERROR_INIT;
     cli_meta meta = { 0 };
     mien_model_info info = *mien_model_info_of(model);
     int rc = CLI_YES;
+    if (o->resume)
+        drop_unfinished(o->out);
     if (o->name)
         info.name = o->name;
     if (o->meta)
