@@ -1,6 +1,6 @@
 /* The HTTP layer against everything that must be refused: the strictness list, deadlines, bounds, and that
  * others are served meanwhile. The server runs in this process; cases are raw bytes over a socket. */
-#include "../../server/http.h"
+#include "http.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
