@@ -1,10 +1,12 @@
 # The server: HTTP layer, API and page. Built where libmicrohttpd and GnuTLS are found; without them `mien serve` says so.
 pkg_check_modules(MICROHTTPD IMPORTED_TARGET libmicrohttpd)
 pkg_check_modules(GNUTLS IMPORTED_TARGET gnutls)
-if(MICROHTTPD_FOUND AND GNUTLS_FOUND)
+pkg_check_modules(SQLITE IMPORTED_TARGET sqlite3)
+if(MICROHTTPD_FOUND AND GNUTLS_FOUND AND SQLITE_FOUND)
   file(GLOB SERVER_SOURCES CONFIGURE_DEPENDS server/*.c)
   add_library(mien_server STATIC ${SERVER_SOURCES})
   target_include_directories(mien_server PRIVATE include)
   target_link_libraries(mien_server PUBLIC PkgConfig::MICROHTTPD PkgConfig::GNUTLS PkgConfig::JANSSON PkgConfig::SODIUM
+    PkgConfig::SQLITE
     Threads::Threads PRIVATE mien_flags)
 endif()
