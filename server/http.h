@@ -50,6 +50,11 @@ double http_age_ms(const http_request *r);
 void http_set_user(http_request *r, void *user);
 void *http_user(const http_request *r);
 
+/* Whether a text is valid UTF-8. */
+bool http_is_utf8(const char *text);
+/* Milliseconds of a clock that only goes forward. */
+double http_now_ms(void);
+
 /* ---- what is answered ---- */
 /* Body copied; the last call wins. */
 void http_reply_copy(http_reply *y, int status, const char *type, const void *data, size_t bytes);
@@ -68,6 +73,8 @@ void http_reply_stream(http_reply *y, int status, const char *type, http_stream 
 /* Add a header. A value with control characters is refused: false, nothing added. */
 bool http_reply_header(http_reply *y, const char *name, const char *value);
 int http_reply_status(const http_reply *y);
+/* The body as text when it is one (it may hold NULs and need not be ended where it is none). */
+const char *http_reply_text(const http_reply *y, size_t *ret_bytes);
 /* Close the connection after this answer. */
 void http_reply_close(http_reply *y);
 

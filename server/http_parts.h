@@ -43,8 +43,6 @@ http_conn *http_watch_add(http_watch *w, int fd, const char *peer);
 void http_watch_remove(http_watch *w, http_conn *c);
 void http_watch_phase(http_watch *w, http_conn *c, http_phase phase);
 
-double http_now_ms(void);
-
 /* ---- where it listens ---- */
 typedef struct http_listening {
     char address[160];
@@ -100,7 +98,6 @@ struct http_request {
 int http_audit(http_request *r, const char *method, const char *version, unsigned max_headers,
                const char **ret_what);
 /* Decode the target into path and arguments; false when it is malformed. */
-bool http_is_utf8(const char *text);
 bool http_target_parse(http_request *r);
 void http_reply_clear(http_reply *y);
 

@@ -76,6 +76,12 @@ int http_reply_status(const http_reply *y)
     return y->status;
 }
 
+const char *http_reply_text(const http_reply *y, size_t *ret_bytes)
+{
+    *ret_bytes = y->bytes;
+    return (const char *)y->data;
+}
+
 void http_reply_close(http_reply *y)
 {
     y->close = true;

@@ -341,14 +341,18 @@ once_state once_begin(keys *k, int64_t key, const char *name, const uint8_t what
     return state;
 }
 
-void once_end(keys *k, int64_t key, const char *name, int status, const char *body)
+void once_end(keys *k, int64_t key, const char *name, int status, const char *body, size_t bytes)
 {
     pthread_mutex_lock(&k->lock);
-    if (status)
-        run(k, prepare(k, "UPDATE once SET status = ?, body = ? WHERE key = ? AND name = ?", "isis",
-                       (int64_t)status, body, key, name));
-    else
+    if (status) {
+        sqlite3_stmt *st = prepare(k, "UPDATE once SET status = ?1, body = ?4 WHERE key = ?2 AND name = ?3",
+                                   "iis", (int64_t)status, key, name);
+        if (st)
+            sqlite3_bind_text(st, 4, body ? body : "", body ? (int)bytes : 0, SQLITE_TRANSIENT);
+        run(k, st);
+    } else {
         run(k, prepare(k, "DELETE FROM once WHERE key = ? AND name = ?", "is", key, name));
+    }
     pthread_mutex_unlock(&k->lock);
 }
 

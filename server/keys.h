@@ -48,8 +48,8 @@ bool session_end(keys *k, const char *token);
 typedef enum once_state { ONCE_NEW, ONCE_DONE, ONCE_OTHER, ONCE_RUNNING, ONCE_FAULT } once_state;
 once_state once_begin(keys *k, int64_t key, const char *idempotency, const uint8_t what[32], int *ret_status,
                       char **ret_body);
-void once_end(keys *k, int64_t key, const char *idempotency, int status,
-              const char *body); /* status 0: forget */
+void once_end(keys *k, int64_t key, const char *idempotency, int status, const char *body,
+              size_t bytes); /* status 0: forget */
 
 /* Settings of the server. The value is freed with free(); NULL when there is none. */
 char *keys_setting(keys *k, const char *name);

@@ -144,14 +144,14 @@ static void repeated_write_gets_the_first_answer(void **state)
     keys *k = opened();
     assert_int_equal(once_begin(k, 1, "x", a, &status, &body), ONCE_NEW);
     assert_int_equal(once_begin(k, 1, "x", a, &status, &body), ONCE_RUNNING);
-    once_end(k, 1, "x", 201, "{}");
+    once_end(k, 1, "x", 201, "{}x", 2);
     assert_int_equal(once_begin(k, 1, "x", a, &status, &body), ONCE_DONE);
     assert_int_equal(status, 201);
     assert_string_equal(body, "{}");
     free(body);
     assert_int_equal(once_begin(k, 1, "x", b, &status, &body), ONCE_OTHER);
     assert_int_equal(once_begin(k, 2, "x", b, &status, &body), ONCE_NEW);
-    once_end(k, 2, "x", 0, NULL);
+    once_end(k, 2, "x", 0, NULL, 0);
     assert_int_equal(once_begin(k, 2, "x", b, &status, &body), ONCE_NEW);
     keys_close(k); /* cut off while running: forgotten at the next start */
     k = opened();
