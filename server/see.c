@@ -5,6 +5,7 @@
 #include "see.h"
 #include <math.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -137,6 +138,27 @@ float *seen_embed(api_call *c, const seen *s, size_t index)
         return NULL;
     }
     return vec;
+}
+
+void free_vec(const api_call *c, float *vec)
+{
+    if (vec)
+        sodium_memzero(vec, (size_t)mien_model_info_of(c->server->embed)->embedding_len * sizeof *vec);
+    free(vec);
+}
+
+json_t *data_address(const char *type, const uint8_t *data, size_t bytes)
+{
+    const size_t head = strlen(type) + 13,
+                 n = sodium_base64_encoded_len(bytes, sodium_base64_VARIANT_ORIGINAL);
+    char *text = malloc(head + n + 1);
+    if (!text)
+        return NULL;
+    snprintf(text, head + 1, "data:%s;base64,", type);
+    sodium_bin2base64(text + head, n, data, bytes, sodium_base64_VARIANT_ORIGINAL);
+    json_t *ret = json_string(text);
+    free(text);
+    return ret;
 }
 
 mien_status seen_quality(const seen *s, size_t index, mien_quality *ret, mien_error *err)

@@ -31,8 +31,14 @@ float *seen_embed(api_call *c, const seen *s, size_t index);
 json_t *seen_json(const seen *s, size_t index);
 json_t *quality_json(const mien_quality *q);
 mien_status seen_quality(const seen *s, size_t index, mien_quality *ret, mien_error *err);
+/* Zero and free a template. */
+void free_vec(const api_call *c, float *vec);
+/* "data:TYPE;base64,...". */
+json_t *data_address(const char *type, const uint8_t *data, size_t bytes);
 /* A number rounded so that it reads well; null when it is not finite. */
 json_t *rounded(double v, int digits);
+json_t *time_json(int64_t ms); /* null for 0 */
+json_t *person_json(const mien_person *p);
 json_t *estimate_json(const mien_estimate *e);
 
 #endif
