@@ -3,8 +3,9 @@
  * The faces are sorted by a digest of their vectors first; all steps run in that order. So the groups do not
  * depend on the order of the files, and only faces with the very same vector could be told apart by it.
  *
- * Round 1: all free faces whisper, the fixed ones pull. What does not stand (prune, groups too small) whispers again
- * among itself, so that two people whom a few links had glued are both found, until a round finds nothing.
+ * Round 1: all free faces whisper, the fixed ones pull. What does not stand (prune, groups too small)
+ * whispers again among itself, so that two people whom a few links had glued are both found, until a round
+ * finds nothing.
  */
 #include "cluster/cluster.h"
 #include <math.h>
@@ -34,7 +35,8 @@ static mien_status check_opts(const mien_cluster_opts *o, mien_error *err)
     if (o->struct_size != sizeof *o)
         return mien__fail(err, MIEN_E_ARG, "grouping: options of another version of the library");
     if (!(o->link > -1 && o->link <= o->pair && o->pair <= 1))
-        return mien__fail(err, MIEN_E_ARG, "grouping: thresholds %g (link) and %g (pair) are not -1 < link <= pair <= 1",
+        return mien__fail(err, MIEN_E_ARG,
+                          "grouping: thresholds %g (link) and %g (pair) are not -1 < link <= pair <= 1",
                           o->link, o->pair);
     if (o->min_faces < 1)
         return mien__fail(err, MIEN_E_ARG, "grouping: groups of at least %d faces", o->min_faces);
@@ -56,7 +58,8 @@ static mien_status check_vectors(const mien_cluster_input *in, mien_error *err)
     return MIEN_OK;
 }
 
-static mien_status check(const mien_cluster_input *in, const mien_cluster_opts *o, const void *ret, mien_error *err)
+static mien_status check(const mien_cluster_input *in, const mien_cluster_opts *o, const void *ret,
+                         mien_error *err)
 {
     if (!in || !o)
         return mien__fail(err, MIEN_E_ARG, "grouping: a pointer is NULL");
@@ -64,13 +67,15 @@ static mien_status check(const mien_cluster_input *in, const mien_cluster_opts *
     if (st)
         return st;
     if (in->n && (!in->vecs || !ret || !in->dim || in->dim > MAX_DIM))
-        return mien__fail(err, MIEN_E_ARG, "grouping: vectors or result are NULL, or not of 1..%d numbers", MAX_DIM);
+        return mien__fail(err, MIEN_E_ARG, "grouping: vectors or result are NULL, or not of 1..%d numbers",
+                          MAX_DIM);
     if (in->n > MIEN_CLUSTER_MAX_FACES)
         return mien__fail(err, MIEN_E_LIMIT, "grouping: %zu faces, at most %d at once", in->n,
                           MIEN_CLUSTER_MAX_FACES);
     for (size_t i = 0; in->fixed && i < in->n; i++) {
         if (in->fixed[i] < MIEN_CLUSTER_NONE || in->fixed[i] >= MAX_FIXED)
-            return mien__fail(err, MIEN_E_ARG, "grouping: face %zu is fixed to group %ld", i, (long)in->fixed[i]);
+            return mien__fail(err, MIEN_E_ARG, "grouping: face %zu is fixed to group %ld", i,
+                              (long)in->fixed[i]);
     }
     if (in->n_nots && !in->nots)
         return mien__fail(err, MIEN_E_ARG, "grouping: the exclusions are NULL");
@@ -123,7 +128,8 @@ static mien_status sort_faces(job *j, const mien_cluster_input *in, mien_error *
         return mien__nomem(err, in->n * sizeof *keys);
     for (size_t i = 0; i < in->n; i++) {
         const float *const v = in->vecs + i * in->dim;
-        keys[i] = (key){ digest_of(v, in->dim), in->pictures ? in->pictures[i] : 0, i, v, in->dim * sizeof *v };
+        keys[i] =
+            (key){ digest_of(v, in->dim), in->pictures ? in->pictures[i] : 0, i, v, in->dim * sizeof *v };
     }
     qsort(keys, in->n, sizeof *keys, by_key);
     for (size_t i = 0; i < in->n; i++) {
@@ -228,8 +234,8 @@ static mien_status job_open(job *j, const mien_cluster_input *in, mien_error *er
         if (j->fixed[i] >= j->n_groups)
             j->n_groups = j->fixed[i] + 1;
     }
-    j->f = (mien__faces){ n,        in->dim, j->vecs,      j->pictures, j->fixed, j->mates, j->mate_start, j->mate_end,
-                          j->nots, j->not_start, j->n_groups };
+    j->f = (mien__faces){ n,           in->dim, j->vecs,      j->pictures, j->fixed, j->mates, j->mate_start,
+                          j->mate_end, j->nots, j->not_start, j->n_groups };
     return st;
 }
 
@@ -337,9 +343,10 @@ static mien_status renumber(job *j, mien_error *err)
     return ok ? MIEN_OK : mien__nomem(err, n_new * sizeof(rank));
 }
 
-/* The share of a face's links, by excess, that lead into its group, times how far its mean cosine has come from `link`
- * to `pair`. */
-static float confidence_of(const job *j, const mien__links *links, const mien_cluster_opts *o, size_t i, double mean)
+/* The share of a face's links, by excess, that lead into its group, times how far its mean cosine has come
+ * from `link` to `pair`. */
+static float confidence_of(const job *j, const mien__links *links, const mien_cluster_opts *o, size_t i,
+                           double mean)
 {
     double own = 0, all = 0;
     for (size_t q = links->start[i]; q < links->start[i + 1]; q++) {
@@ -384,7 +391,8 @@ static mien_status write_results(const job *j, const mien__links *links, const m
                                  const mien_cluster_opts *o, mien_cluster_face *ret, mien_error *err)
 {
     mien__groups g = { NULL, 0, NULL };
-    double *const sum = mien_alloc_array(j->f.dim, sizeof *sum), *const means = mien_alloc_array(j->f.n, sizeof *means);
+    double *const sum = mien_alloc_array(j->f.dim, sizeof *sum), *const means =
+                                                                     mien_alloc_array(j->f.n, sizeof *means);
     candidate *const candidates = mien_alloc_array(j->f.n, sizeof *candidates);
     mien_status st = sum && means && candidates ? mien__groups_of(j->groups, j->f.n, &g, err)
                                                 : mien__nomem(err, j->f.n * sizeof *candidates);
@@ -411,8 +419,8 @@ static mien_status write_results(const job *j, const mien__links *links, const m
     return st;
 }
 
-mien_status mien_cluster(const mien_cluster_input *in, const mien_cluster_opts *o, mien_cluster_face *ret_faces,
-                         int32_t *ret_n_groups, mien_error *err)
+mien_status mien_cluster(const mien_cluster_input *in, const mien_cluster_opts *o,
+                         mien_cluster_face *ret_faces, int32_t *ret_n_groups, mien_error *err)
 {
     mien_status st = check(in, o, ret_faces, err);
     if (st)
@@ -444,8 +452,8 @@ mien_status mien_cluster(const mien_cluster_input *in, const mien_cluster_opts *
     return st;
 }
 
-mien_status mien_cluster_thresholds(const struct mien_model *model, double fmr, double *ret_link, double *ret_pair,
-                                    mien_error *err)
+mien_status mien_cluster_thresholds(const struct mien_model *model, double fmr, double *ret_link,
+                                    double *ret_pair, mien_error *err)
 {
     if (!model || !ret_link || !ret_pair)
         return mien__fail(err, MIEN_E_ARG, "grouping: a pointer is NULL");

@@ -1,14 +1,15 @@
-/* Chinese whispers (Biemann 2006, "Chinese whispers: an efficient graph clustering algorithm") with constraints.
+/* Chinese whispers (Biemann 2006, "Chinese whispers: an efficient graph clustering algorithm") with
+ * constraints.
  *
- * Every face begins with a label of its own. In each pass the faces are visited in a random order (of a seed), and
- * each takes the label that the links to its neighbours pull to hardest. Labels spread through dense regions
- * and stop where links are few. A link pulls with the excess of its cosine over the threshold, s - t: with s
- * itself, as is usual, a face in a crowd of weak links is carried off by their number, and the threshold has
- * to be so high that people fall apart (docs/cluster.md has the figures).
+ * Every face begins with a label of its own. In each pass the faces are visited in a random order (of a
+ * seed), and each takes the label that the links to its neighbours pull to hardest. Labels spread through
+ * dense regions and stop where links are few. A link pulls with the excess of its cosine over the threshold,
+ * s - t: with s itself, as is usual, a face in a crowd of weak links is carried off by their number, and the
+ * threshold has to be so high that people fall apart (docs/cluster.md has the figures).
  *
- * Constraints hold at every moment: a label is held by at most one face of a picture. A face that is pulled to a
- * label which another face of its picture holds takes it only if it is pulled harder than that one, which then
- * starts anew with a label of its own. Labels that a face must not have are never taken.
+ * Constraints hold at every moment: a label is held by at most one face of a picture. A face that is pulled
+ * to a label which another face of its picture holds takes it only if it is pulled harder than that one,
+ * which then starts anew with a label of its own. Labels that a face must not have are never taken.
  */
 #include "cluster/cluster.h"
 #include <string.h>
