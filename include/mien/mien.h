@@ -5,8 +5,10 @@
 #include <mien/base.h>
 #include <mien/eval.h>
 #include <mien/face.h>
+#include <mien/gallery.h>
 #include <mien/image.h>
 #include <mien/model.h>
+#include <mien/quality.h>
 #include <mien/session.h>
 #include <mien/status.h>
 
