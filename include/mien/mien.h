@@ -8,6 +8,7 @@
 #include <mien/face.h>
 #include <mien/image.h>
 #include <mien/model.h>
+#include <mien/quality.h>
 #include <mien/session.h>
 #include <mien/status.h>
 
