@@ -9,5 +9,7 @@
 #include <mien/model.h>
 #include <mien/session.h>
 #include <mien/status.h>
+#include <mien/track.h>
+#include <mien/video.h>
 
 #endif
