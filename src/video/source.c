@@ -199,6 +199,18 @@ static mien_status open_container(mien__source *s, mien_video_kind kind, const c
     return status;
 }
 
+mien_status mien__source_check_size(const mien__source *s, int width, int height, mien_error *err)
+{
+    if (width <= 0 || height <= 0)
+        return mien__fail(err, MIEN_E_VIDEO_CORRUPT, "%s: its beginning has no frame of a size within %llu px, %d a side",
+                          s->name, (unsigned long long)s->opts.max_pixels, s->opts.max_side);
+    if (width > s->opts.max_side || height > s->opts.max_side ||
+        (uint64_t)width * (uint64_t)height > s->opts.max_pixels)
+        return mien__fail(err, MIEN_E_LIMIT, "%s: frames of %d x %d px pass the limit of %llu px, %d a side",
+                          s->name, width, height, (unsigned long long)s->opts.max_pixels, s->opts.max_side);
+    return MIEN_OK;
+}
+
 /* Look into the streams with a decoder that knows the limit on pixels. */
 static mien_status probe(mien__source *s, mien_error *err)
 {
@@ -206,7 +218,15 @@ static mien_status probe(mien__source *s, mien_error *err)
     AVDictionary *options[MAX_STREAMS] = { NULL };
     char pixels[32];
     bool ok = true;
+    mien_status status = MIEN_OK;
     snprintf(pixels, sizeof pixels, "%llu", (unsigned long long)s->opts.max_pixels);
+    for (unsigned i = 0; i < n && status == MIEN_OK; i++) { /* what the container says of the size, if it does */
+        const AVCodecParameters *const p = s->format->streams[i]->codecpar;
+        if (p->codec_type == AVMEDIA_TYPE_VIDEO && (p->width > 0 || p->height > 0))
+            status = mien__source_check_size(s, p->width, p->height, err);
+    }
+    if (status != MIEN_OK)
+        return status;
     for (unsigned i = 0; i < n && i < MAX_STREAMS; i++) {
         if (s->format->streams[i]->codecpar->codec_type != AVMEDIA_TYPE_VIDEO)
             s->format->streams[i]->discard = AVDISCARD_ALL;
@@ -220,17 +240,6 @@ static mien_status probe(mien__source *s, mien_error *err)
 }
 
 /* ---- stream and decoder ---- */
-
-mien_status mien__source_check_size(const mien__source *s, int width, int height, mien_error *err)
-{
-    if (width <= 0 || height <= 0)
-        return mien__fail(err, MIEN_E_VIDEO_CORRUPT, "%s: a frame without a size", s->name);
-    if (width > s->opts.max_side || height > s->opts.max_side ||
-        (uint64_t)width * (uint64_t)height > s->opts.max_pixels)
-        return mien__fail(err, MIEN_E_LIMIT, "%s: frames of %d x %d px pass the limit of %llu px, %d a side",
-                          s->name, width, height, (unsigned long long)s->opts.max_pixels, s->opts.max_side);
-    return MIEN_OK;
-}
 
 /* The EXIF orientation that does what a display matrix does: x' = a x + c y, y' = b x + d y, signs alone. */
 static int orientation_of(const int32_t *m)
@@ -271,11 +280,9 @@ static mien_status open_decoder(mien__source *s, const AVStream *stream, mien_er
     if (!codec)
         return mien__fail(err, MIEN_E_VIDEO_CODEC, "%s: no decoder for %s video", s->name,
                           s->av->avcodec_get_name(p->codec_id));
-    if (p->width > 0 || p->height > 0) {
-        const mien_status status = mien__source_check_size(s, p->width, p->height, err);
-        if (status != MIEN_OK)
-            return status;
-    }
+    const mien_status status = mien__source_check_size(s, p->width, p->height, err);
+    if (status != MIEN_OK)
+        return status;
     s->decoder = s->av->avcodec_alloc_context3(codec);
     s->packet = s->av->av_packet_alloc();
     if (!s->decoder || !s->packet)
