@@ -202,8 +202,9 @@ static mien_status open_container(mien__source *s, mien_video_kind kind, const c
 mien_status mien__source_check_size(const mien__source *s, int width, int height, mien_error *err)
 {
     if (width <= 0 || height <= 0)
-        return mien__fail(err, MIEN_E_VIDEO_CORRUPT, "%s: its beginning has no frame of a size within %llu px, %d a side",
-                          s->name, (unsigned long long)s->opts.max_pixels, s->opts.max_side);
+        return mien__fail(err, MIEN_E_VIDEO_CORRUPT,
+                          "%s: its beginning has no frame of a size within %llu px, %d a side", s->name,
+                          (unsigned long long)s->opts.max_pixels, s->opts.max_side);
     if (width > s->opts.max_side || height > s->opts.max_side ||
         (uint64_t)width * (uint64_t)height > s->opts.max_pixels)
         return mien__fail(err, MIEN_E_LIMIT, "%s: frames of %d x %d px pass the limit of %llu px, %d a side",
@@ -220,7 +221,8 @@ static mien_status probe(mien__source *s, mien_error *err)
     bool ok = true;
     mien_status status = MIEN_OK;
     snprintf(pixels, sizeof pixels, "%llu", (unsigned long long)s->opts.max_pixels);
-    for (unsigned i = 0; i < n && status == MIEN_OK; i++) { /* what the container says of the size, if it does */
+    for (unsigned i = 0; i < n && status == MIEN_OK;
+         i++) { /* what the container says of the size, if it does */
         const AVCodecParameters *const p = s->format->streams[i]->codecpar;
         if (p->codec_type == AVMEDIA_TYPE_VIDEO && (p->width > 0 || p->height > 0))
             status = mien__source_check_size(s, p->width, p->height, err);

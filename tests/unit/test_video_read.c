@@ -1,4 +1,5 @@
-/* Videos written and read back, turned, refused, dropped, stopped. Frames are drawn: a square wandering over grey. */
+/* Videos written and read back, turned, refused, dropped, stopped. Frames are drawn: a square wandering over
+ * grey. */
 #include "base/base.h"
 #include <arpa/inet.h>
 #include <mien/video.h>
@@ -49,7 +50,8 @@ static void write_video(const char *codec)
     for (int i = 0; i < N; i++) {
         mien_image *const image = draw(i);
         assert_int_equal(mien_video_writer_add(w, mien_image_view_of(image), i * STEP_MS, NULL), MIEN_OK);
-        assert_int_equal(mien_video_writer_add(w, mien_image_view_of(image), i * STEP_MS, NULL), MIEN_OK); /* left out */
+        assert_int_equal(mien_video_writer_add(w, mien_image_view_of(image), i * STEP_MS, NULL),
+                         MIEN_OK); /* left out */
         mien_image_free(image);
     }
     assert_int_equal(mien_video_writer_finish(w, NULL), MIEN_OK);
@@ -176,7 +178,8 @@ static void put_be(uint8_t *to, uint32_t v)
         to[i] = (uint8_t)(v >> (24 - 8 * i));
 }
 
-/* The matrix of tkhd version 0 lies 40 bytes behind the name, the size behind it (ISO/IEC 14496-12, 8.3.2). */
+/* The matrix of tkhd version 0 lies 40 bytes behind the name, the size behind it (ISO/IEC 14496-12, 8.3.2).
+ */
 static void turn(const bytes *file, int a, int b, int c, int d)
 {
     uint8_t *const m = find_box(file, "tkhd") + 40;
@@ -192,9 +195,14 @@ static void video_next_of_a_turned_camera_gives_upright_frames(void **state)
         bool tall;
         double x, y; /* where the centre of the first frame's square (12, 42) goes */
     } cases[] = {
-        { 1, 0, 0, 1, false, 12, 42 },       { 0, 1, -1, 0, true, H - 42, 12 }, { -1, 0, 0, -1, false, W - 12, H - 42 },
-        { 0, -1, 1, 0, true, 42, W - 12 },   { -1, 0, 0, 1, false, W - 12, 42 }, { 1, 0, 0, -1, false, 12, H - 42 },
-        { 0, 1, 1, 0, true, 42, 12 },        { 0, -1, -1, 0, true, H - 42, W - 12 },
+        { 1, 0, 0, 1, false, 12, 42 },
+        { 0, 1, -1, 0, true, H - 42, 12 },
+        { -1, 0, 0, -1, false, W - 12, H - 42 },
+        { 0, -1, 1, 0, true, 42, W - 12 },
+        { -1, 0, 0, 1, false, W - 12, 42 },
+        { 1, 0, 0, -1, false, 12, H - 42 },
+        { 0, 1, 1, 0, true, 42, 12 },
+        { 0, -1, -1, 0, true, H - 42, W - 12 },
     };
     write_video("mpeg4");
     const bytes file = slurp();
@@ -252,7 +260,8 @@ static mien_status open_status(const mien_video_opts *opts)
 static void video_open_of_what_is_no_video_returns_its_status(void **state)
 {
     (void)state;
-    static const char playlist[] = "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n";
+    static const char playlist[] =
+        "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n";
     static const char concat[] = "ffconcat version 1.0\nfile '/etc/passwd'\n";
     char text[4096];
     unlink(path);
@@ -287,7 +296,8 @@ static void video_open_of_a_size_over_the_limit_returns_limit(void **state)
     assert_int_equal(open_status(&opts), MIEN_E_LIMIT);
     opts.max_pixels = W * H;
     assert_int_equal(open_status(&opts), MIEN_OK);
-    /* a header that claims 65535 x 65535: the sample entry's size, 24 bytes behind its name (14496-12, 12.1.3) */
+    /* a header that claims 65535 x 65535: the sample entry's size, 24 bytes behind its name
+     * (14496-12, 12.1.3) */
     const bytes file = slurp();
     uint8_t *const entry = find_box(&file, "mp4v") ? find_box(&file, "mp4v") : find_box(&file, "jpeg");
     assert_non_null(entry);
