@@ -52,8 +52,8 @@ typedef struct mien_cluster_opts {
     void *user;
 } mien_cluster_opts;
 
-#define MIEN_CLUSTER_OPTS_INIT                                     \
-    {                                                              \
+#define MIEN_CLUSTER_OPTS_INIT                                   \
+    {                                                            \
         sizeof(mien_cluster_opts), 2, 2, 2, 64, 1, 1, NULL, NULL \
     }
 
@@ -68,23 +68,24 @@ typedef struct mien_cluster_face {
 struct mien_model;
 
 /** Look up both thresholds of mien_cluster_opts in a model's calibration.
- *  @param fmr  false match rate at which a group of two stands, (0, 1); `pair` is its threshold and `link`
- *              that of twenty times the rate, as far as the model's table goes
- *  @return MIEN_OK; E_NOT_FOUND when the model is not calibrated for that rate; E_ARG */
-MIEN_API MIEN_MUST_USE mien_status mien_cluster_thresholds(const struct mien_model *model, double fmr,
-                                                           double *ret_link, double *ret_pair,
-                                                           mien_error *err);
+ *  @param n         faces to group
+ *  @param pair_fmr  false match rate at which a group of two stands; 0: such that a stranger has at most 0.2
+ *                   false partners among n faces, at most 1e-4, as far as the model's table goes
+ *  @param link_fmr  that of a link; 0: 2e-3
+ *  @return MIEN_OK; E_NOT_FOUND when the model is not calibrated for a rate; E_ARG */
+MIEN_API MIEN_MUST_USE mien_status mien_cluster_thresholds(const struct mien_model *model, size_t n,
+                                                           double pair_fmr, double link_fmr, double *ret_link,
+                                                           double *ret_pair, mien_error *err);
 
 /** Group faces into people.
- *  Chinese whispers (Biemann 2006) over the links between near faces, each weighing how far its cosine exceeds
- *  `link`; then faces that are not near enough the rest of their group are taken out again, and what is left over
- *  gets further rounds. docs/cluster.md has the method and its figures.
- *  The groups are the same for any number of threads and any order of the faces; only the numbers of new
- *  groups follow from the order.
+ *  Chinese whispers (Biemann 2006) over the links between near faces, each weighing how far its cosine
+ * exceeds `link`; then faces that are not near enough the rest of their group are taken out again, and what
+ * is left over gets further rounds. docs/cluster.md has the method and its figures. The groups are the same
+ * for any number of threads and any order of the faces; only the numbers of new groups follow from the order.
  *  @param ret_faces     [n]; new groups are numbered after the greatest of `fixed`, largest first
  *  @param ret_n_groups  the number after the greatest; may be NULL
- *  @return MIEN_OK, with n = 0 too; E_ARG (thresholds out of order, a vector that is not finite or not of unit
- *          length, an index out of range); E_LIMIT; E_NOMEM; E_INTERRUPTED: nothing is written then
+ *  @return MIEN_OK, with n = 0 too; E_ARG (thresholds out of order, a vector that is not finite or not of
+ * unit length, an index out of range); E_LIMIT; E_NOMEM; E_INTERRUPTED: nothing is written then
  *  @threads any.  @cost n * n * dim multiplications, about 16 n * neighbours + 8 n * dim bytes */
 MIEN_API MIEN_MUST_USE mien_status mien_cluster(const mien_cluster_input *input,
                                                 const mien_cluster_opts *opts, mien_cluster_face *ret_faces,
@@ -92,8 +93,8 @@ MIEN_API MIEN_MUST_USE mien_status mien_cluster(const mien_cluster_input *input,
 
 /** How well groups match known people. Each in [0, 1]. */
 typedef struct mien_cluster_scores {
-    size_t n_faces, n_people, n_groups;    /**< groups of one face are counted, too */
-    double b_precision, b_recall, b_f1;    /**< B-cubed: mean over faces (Bagga, Baldwin 1998) */
+    size_t n_faces, n_people, n_groups;          /**< groups of one face are counted, too */
+    double b_precision, b_recall, b_f1;          /**< B-cubed: mean over faces (Bagga, Baldwin 1998) */
     double pair_precision, pair_recall, pair_f1; /**< over pairs of faces; 1 where there is no pair */
 } mien_cluster_scores;
 

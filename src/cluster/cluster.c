@@ -3,8 +3,9 @@
  * The faces are sorted by a digest of their vectors first; all steps run in that order. So the groups do not
  * depend on the order of the files, and only faces with the very same vector could be told apart by it.
  *
- * Round 1: all free faces whisper, the fixed ones pull. What does not stand (prune, groups too small) whispers again
- * among itself, so that two people whom a few links had glued are both found, until a round finds nothing.
+ * Round 1: all free faces whisper, the fixed ones pull. What does not stand (prune, groups too small)
+ * whispers again among itself, over stronger links alone, so that people whom weak links had glued are both
+ * found; until a round finds nothing.
  */
 #include "cluster/cluster.h"
 #include <math.h>
@@ -12,8 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_ROUNDS = 6, MAX_DIM = 8192, MAX_FIXED = 16000000, MAX_NEIGHBOURS = 512 };
-static const double NORM_TOLERANCE = 1e-3, LINK_FMR_FACTOR = 20;
+enum { MAX_ROUNDS = 12, MAX_DIM = 8192, MAX_FIXED = 16000000, MAX_NEIGHBOURS = 512 };
+/* Chosen on people of a tuning set, docs/cluster.md. */
+static const double TIGHTEN = 0.5, LINK_FMR = 2e-3, PAIR_FMR = 1e-4, FALSE_PARTNERS = 0.2;
+static const double NORM_TOLERANCE = 1e-3;
 
 typedef struct job {
     mien__faces f;
@@ -34,7 +37,8 @@ static mien_status check_opts(const mien_cluster_opts *o, mien_error *err)
     if (o->struct_size != sizeof *o)
         return mien__fail(err, MIEN_E_ARG, "grouping: options of another version of the library");
     if (!(o->link > -1 && o->link <= o->pair && o->pair <= 1))
-        return mien__fail(err, MIEN_E_ARG, "grouping: thresholds %g (link) and %g (pair) are not -1 < link <= pair <= 1",
+        return mien__fail(err, MIEN_E_ARG,
+                          "grouping: thresholds %g (link) and %g (pair) are not -1 < link <= pair <= 1",
                           o->link, o->pair);
     if (o->min_faces < 1)
         return mien__fail(err, MIEN_E_ARG, "grouping: groups of at least %d faces", o->min_faces);
@@ -56,7 +60,8 @@ static mien_status check_vectors(const mien_cluster_input *in, mien_error *err)
     return MIEN_OK;
 }
 
-static mien_status check(const mien_cluster_input *in, const mien_cluster_opts *o, const void *ret, mien_error *err)
+static mien_status check(const mien_cluster_input *in, const mien_cluster_opts *o, const void *ret,
+                         mien_error *err)
 {
     if (!in || !o)
         return mien__fail(err, MIEN_E_ARG, "grouping: a pointer is NULL");
@@ -64,13 +69,15 @@ static mien_status check(const mien_cluster_input *in, const mien_cluster_opts *
     if (st)
         return st;
     if (in->n && (!in->vecs || !ret || !in->dim || in->dim > MAX_DIM))
-        return mien__fail(err, MIEN_E_ARG, "grouping: vectors or result are NULL, or not of 1..%d numbers", MAX_DIM);
+        return mien__fail(err, MIEN_E_ARG, "grouping: vectors or result are NULL, or not of 1..%d numbers",
+                          MAX_DIM);
     if (in->n > MIEN_CLUSTER_MAX_FACES)
         return mien__fail(err, MIEN_E_LIMIT, "grouping: %zu faces, at most %d at once", in->n,
                           MIEN_CLUSTER_MAX_FACES);
     for (size_t i = 0; in->fixed && i < in->n; i++) {
         if (in->fixed[i] < MIEN_CLUSTER_NONE || in->fixed[i] >= MAX_FIXED)
-            return mien__fail(err, MIEN_E_ARG, "grouping: face %zu is fixed to group %ld", i, (long)in->fixed[i]);
+            return mien__fail(err, MIEN_E_ARG, "grouping: face %zu is fixed to group %ld", i,
+                              (long)in->fixed[i]);
     }
     if (in->n_nots && !in->nots)
         return mien__fail(err, MIEN_E_ARG, "grouping: the exclusions are NULL");
@@ -123,7 +130,8 @@ static mien_status sort_faces(job *j, const mien_cluster_input *in, mien_error *
         return mien__nomem(err, in->n * sizeof *keys);
     for (size_t i = 0; i < in->n; i++) {
         const float *const v = in->vecs + i * in->dim;
-        keys[i] = (key){ digest_of(v, in->dim), in->pictures ? in->pictures[i] : 0, i, v, in->dim * sizeof *v };
+        keys[i] =
+            (key){ digest_of(v, in->dim), in->pictures ? in->pictures[i] : 0, i, v, in->dim * sizeof *v };
     }
     qsort(keys, in->n, sizeof *keys, by_key);
     for (size_t i = 0; i < in->n; i++) {
@@ -228,8 +236,8 @@ static mien_status job_open(job *j, const mien_cluster_input *in, mien_error *er
         if (j->fixed[i] >= j->n_groups)
             j->n_groups = j->fixed[i] + 1;
     }
-    j->f = (mien__faces){ n,        in->dim, j->vecs,      j->pictures, j->fixed, j->mates, j->mate_start, j->mate_end,
-                          j->nots, j->not_start, j->n_groups };
+    j->f = (mien__faces){ n,           in->dim, j->vecs,      j->pictures, j->fixed, j->mates, j->mate_start,
+                          j->mate_end, j->nots, j->not_start, j->n_groups };
     return st;
 }
 
@@ -283,7 +291,9 @@ static mien_status run_rounds(job *j, const mien__links *links, const mien_clust
             j->roles[i] = is_free ? MIEN__MOVES : round == 0 ? MIEN__HELD : MIEN__OUT;
             j->labels[i] = is_free || round ? MIEN_CLUSTER_NONE : j->groups[i];
         }
-        st = mien__whisper(&j->f, links, j->roles, o->link, o->seed + round, j->labels, err);
+        const double tighter = fmin(1, (double)round * TIGHTEN);
+        st = mien__whisper(&j->f, links, j->roles, o->link + (o->pair - o->link) * tighter, o->pair,
+                           o->seed + round, j->labels, err);
         if (!st)
             st = mien__prune(&j->f, j->roles, o->link, o->pair, j->labels, err);
         if (!st)
@@ -337,9 +347,10 @@ static mien_status renumber(job *j, mien_error *err)
     return ok ? MIEN_OK : mien__nomem(err, n_new * sizeof(rank));
 }
 
-/* The share of a face's links, by excess, that lead into its group, times how far its mean cosine has come from `link`
- * to `pair`. */
-static float confidence_of(const job *j, const mien__links *links, const mien_cluster_opts *o, size_t i, double mean)
+/* The share of a face's links, by excess, that lead into its group, times how far its mean cosine has come
+ * from `link` to `pair`. */
+static float confidence_of(const job *j, const mien__links *links, const mien_cluster_opts *o, size_t i,
+                           double mean)
 {
     double own = 0, all = 0;
     for (size_t q = links->start[i]; q < links->start[i + 1]; q++) {
@@ -384,7 +395,8 @@ static mien_status write_results(const job *j, const mien__links *links, const m
                                  const mien_cluster_opts *o, mien_cluster_face *ret, mien_error *err)
 {
     mien__groups g = { NULL, 0, NULL };
-    double *const sum = mien_alloc_array(j->f.dim, sizeof *sum), *const means = mien_alloc_array(j->f.n, sizeof *means);
+    double *const sum = mien_alloc_array(j->f.dim, sizeof *sum), *const means =
+                                                                     mien_alloc_array(j->f.n, sizeof *means);
     candidate *const candidates = mien_alloc_array(j->f.n, sizeof *candidates);
     mien_status st = sum && means && candidates ? mien__groups_of(j->groups, j->f.n, &g, err)
                                                 : mien__nomem(err, j->f.n * sizeof *candidates);
@@ -411,8 +423,8 @@ static mien_status write_results(const job *j, const mien__links *links, const m
     return st;
 }
 
-mien_status mien_cluster(const mien_cluster_input *in, const mien_cluster_opts *o, mien_cluster_face *ret_faces,
-                         int32_t *ret_n_groups, mien_error *err)
+mien_status mien_cluster(const mien_cluster_input *in, const mien_cluster_opts *o,
+                         mien_cluster_face *ret_faces, int32_t *ret_n_groups, mien_error *err)
 {
     mien_status st = check(in, o, ret_faces, err);
     if (st)
@@ -444,21 +456,25 @@ mien_status mien_cluster(const mien_cluster_input *in, const mien_cluster_opts *
     return st;
 }
 
-mien_status mien_cluster_thresholds(const struct mien_model *model, double fmr, double *ret_link, double *ret_pair,
-                                    mien_error *err)
+mien_status mien_cluster_thresholds(const struct mien_model *model, size_t n, double pair_fmr,
+                                    double link_fmr, double *ret_link, double *ret_pair, mien_error *err)
 {
     if (!model || !ret_link || !ret_pair)
         return mien__fail(err, MIEN_E_ARG, "grouping: a pointer is NULL");
-    double pair = 0, link = 0;
-    mien_status st = mien_model_threshold(model, fmr, &pair, err);
-    if (st)
-        return st;
     const mien_model_info *const info = mien_model_info_of(model);
-    const double most = info->points[info->n_points - 1].fmr, wide = fmr * LINK_FMR_FACTOR;
-    st = mien_model_threshold(model, wide < most ? wide : most, &link, err);
+    if (info->n_points == 0)
+        return mien__fail(err, MIEN_E_NOT_FOUND, "model '%.80s' has not been calibrated: give thresholds",
+                          info->name);
+    const double least = info->points[0].fmr, most = info->points[info->n_points - 1].fmr;
+    double wanted = fmin(PAIR_FMR, FALSE_PARTNERS / (double)(n ? n : 1)), pair = 0, link = 0;
+    wanted = pair_fmr > 0 ? pair_fmr : fmin(most, fmax(least, wanted));
+    mien_status st = mien_model_threshold(model, wanted, &pair, err);
+    if (!st)
+        st = mien_model_threshold(model, link_fmr > 0 ? link_fmr : fmin(most, fmax(least, LINK_FMR)), &link,
+                                  err);
     if (st)
         return st;
-    *ret_link = link < pair ? link : pair;
+    *ret_link = fmin(link, pair);
     *ret_pair = pair;
     return MIEN_OK;
 }

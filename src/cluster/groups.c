@@ -1,9 +1,10 @@
 /* Groups from labels, how near their faces are to each other, and taking out those that are not.
  *
- * The mean cosine of face i to the other m - 1 of its group follows from the sum of their vectors, S: (v_i . S - v_i .
- * v_i) / (m - 1), in double. It must reach link + (pair - link) / (m - 1): the mean over many pairs is a
- * steadier witness than one pair, so the larger the group, the nearer the bar comes to the threshold of a
- * link. The farther half of those below the bar goes, then the means are taken again: who is left may be nearer.
+ * The mean cosine of face i to the other m - 1 of its group follows from the sum of their vectors, S: (v_i .
+ * S - v_i . v_i) / (m - 1), in double. It must reach link + (pair - link) / (m - 1): the mean over many pairs
+ * is a steadier witness than one pair, so the larger the group, the nearer the bar comes to the threshold of
+ * a link. The farther half of those below the bar goes, then the means are taken again: who is left may be
+ * nearer.
  */
 #include "cluster/cluster.h"
 #include <stdlib.h>
@@ -55,7 +56,8 @@ void mien__groups_free(mien__groups *g)
     *g = (mien__groups){ NULL, 0, NULL };
 }
 
-void mien__group_means(const mien__faces *f, const uint32_t *members, size_t n, double *sum, double *ret_means)
+void mien__group_means(const mien__faces *f, const uint32_t *members, size_t n, double *sum,
+                       double *ret_means)
 {
     memset(sum, 0, f->dim * sizeof *sum);
     for (size_t m = 0; m < n; m++) {
@@ -116,8 +118,13 @@ mien_status mien__prune(const mien__faces *f, const uint8_t *roles, double link,
                         mien_error *err)
 {
     mien__groups g = { NULL, 0, NULL };
-    pruner p = { f, roles, link, pair, mien_alloc_array(f->dim, sizeof *p.sum),
-                 mien_alloc_array(f->n, sizeof *p.means), mien_alloc_array(f->n, sizeof *p.below) };
+    pruner p = { f,
+                 roles,
+                 link,
+                 pair,
+                 mien_alloc_array(f->dim, sizeof *p.sum),
+                 mien_alloc_array(f->n, sizeof *p.means),
+                 mien_alloc_array(f->n, sizeof *p.below) };
     mien_status st = p.sum && p.means && p.below ? mien__groups_of(labels, f->n, &g, err)
                                                  : mien__nomem(err, f->n * sizeof *p.below);
     for (size_t i = 0; i < g.n && !st; i++) {

@@ -1,13 +1,13 @@
 /* Who is near whom: the k nearest faces of each face, all pairs looked at.
  *
- * A graph index would be quicker and lose the very neighbours that matter: face vectors are close to orthogonal,
- * the worst case for it. So all cosines are computed, as products of blocks of faces by the fully connected
- * kernel of the CPU's table: the faces are packed once in blocks that stay in the second cache, and a task
- * takes a block of rows past all of them. Only what reaches `least` and the row's k best is kept: memory
- * grows with n k, not n^2.
+ * A graph index would be quicker and lose the very neighbours that matter: face vectors are close to
+ * orthogonal, the worst case for it. So all cosines are computed, as products of blocks of faces by the fully
+ * connected kernel of the CPU's table: the faces are packed once in blocks that stay in the second cache, and
+ * a task takes a block of rows past all of them. Only what reaches `least` and the row's k best is kept:
+ * memory grows with n k, not n^2.
  *
- * Each product is a sum in one fixed order whatever block it falls into, and equal for (i, j) and (j, i); ties
- * go to the lower index. So links depend on neither threads nor blocks.
+ * Each product is a sum in one fixed order whatever block it falls into, and equal for (i, j) and (j, i);
+ * ties go to the lower index. So links depend on neither threads nor blocks.
  */
 #include "cluster/cluster.h"
 #include "nn/kernels/kernels.h"

@@ -1,10 +1,10 @@
 /* How well groups match known people: B-cubed and pairwise precision and recall.
  *
- * B-cubed (Bagga, Baldwin 1998; why it is to be preferred: Amigo et al. 2009): for each face the share of its group that
- * is of its person, and the share of its person that is in its group, each averaged over faces. Pairwise: over all
- * pairs of faces of one group, or of one person. Large groups weigh by their square there. Both follow from
- * the sizes of groups, of people and of their intersections: for an intersection of c faces of a group of g, c * c
- * / g. F1 is the harmonic mean.
+ * B-cubed (Bagga, Baldwin 1998; why it is to be preferred: Amigo et al. 2009): for each face the share of its
+ * group that is of its person, and the share of its person that is in its group, each averaged over faces.
+ * Pairwise: over all pairs of faces of one group, or of one person. Large groups weigh by their square there.
+ * Both follow from the sizes of groups, of people and of their intersections: for an intersection of c faces
+ * of a group of g, c * c / g. F1 is the harmonic mean.
  */
 #include "cluster/cluster.h"
 #include <stdlib.h>
@@ -68,8 +68,8 @@ static double f1(double precision, double recall)
     return precision + recall > 0 ? 2 * precision * recall / (precision + recall) : 0;
 }
 
-mien_status mien_cluster_score(const int32_t *groups, const int32_t *people, size_t n, mien_cluster_scores *ret,
-                               mien_error *err)
+mien_status mien_cluster_score(const int32_t *groups, const int32_t *people, size_t n,
+                               mien_cluster_scores *ret, mien_error *err)
 {
     if (!groups || !people || !ret)
         return mien__fail(err, MIEN_E_ARG, "judging groups: a pointer is NULL");
