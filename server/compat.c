@@ -53,11 +53,9 @@ static bool image_param(api_call *c, int64_t *ret)
 
 static double threshold_of(api_call *c)
 {
-    const mien_model_info *i = mien_model_info_of(c->server->embed);
-    double t = 0.4;
-    if (i->default_fmr > 0 && mien_model_threshold(c->server->embed, i->default_fmr, &t, NULL))
-        t = 0.4;
-    return t;
+    double t = 0; /* always found: an uncalibrated model does not serve */
+    const mien_model *m = c->server->embed;
+    return mien_model_threshold(m, mien_model_info_of(m)->default_fmr, &t, NULL) ? 1 : t;
 }
 
 static double familiar(double cosine, double threshold)
@@ -212,27 +210,76 @@ static bool find_subject(api_call *c, mien_gallery *g, const char *name, int64_t
     return false;
 }
 
+/* Our people have a face; a subject that has none yet is a name in a text of the gallery until its first face
+ * comes. */
+static json_t *faceless(mien_gallery *g)
+{
+    char *text = NULL;
+    json_t *names = mien_gallery_text(g, "compreface.subjects", &text, NULL) == MIEN_OK
+                        ? json_loads(text, 0, NULL)
+                        : NULL;
+    mien_text_free(text);
+    if (json_is_array(names))
+        return names;
+    json_decref(names);
+    return json_array();
+}
+
+/* Add or drop one; the rest stays. */
+static mien_status set_faceless(mien_gallery *g, const char *name, bool there, bool *ret_was, mien_error *err)
+{
+    json_t *names = faceless(g);
+    *ret_was = false;
+    for (size_t i = json_array_size(names); i-- > 0;)
+        if (!strcmp(json_string_value(json_array_get(names, i)), name)) {
+            *ret_was = true;
+            json_array_remove(names, i);
+        }
+    mien_status st = MIEN_OK;
+    if (there || *ret_was) {
+        if (there)
+            json_array_append_new(names, json_string(name));
+        char *text = json_dumps(names, JSON_COMPACT);
+        st = text ? mien_gallery_set_text(g, "compreface.subjects", text, err) : MIEN_E_NOMEM;
+        free(text);
+    }
+    json_decref(names);
+    return st;
+}
+
 static void run_subjects(api_call *c)
 {
     mien_error err = MIEN_ERROR_INIT;
     mien_gallery *g = collection_of(c);
     json_t *list = json_array();
-    if (g && mien_gallery_people(g, NULL, 0, 0, add_name, list, &err))
+    if (g && mien_gallery_people(g, NULL, 0, 0, add_name, list, &err)) {
         api_fail_status(c, &err);
-    else if (g)
+    } else if (g) {
+        json_t *more = faceless(g);
+        json_array_extend(list, more);
+        json_decref(more);
         api_ok(c, 200, json_pack("{s:O}", "subjects", list));
+    }
     json_decref(list);
 }
 
-/* Our people have a face; an empty subject is a name kept in a setting until its first face comes. Their
- * clients make a subject only to add faces to it, so the name is taken and answered. */
 static void run_add_subject(api_call *c)
 {
+    int64_t id = 0;
+    bool was = false;
+    mien_error err = MIEN_ERROR_INIT;
     const char *name = api_text(c, "subject");
-    if (name && *name)
-        api_ok(c, 201, json_pack("{s:s}", "subject", name));
+    mien_gallery *g = collection_of(c);
+    if (!g)
+        return;
+    if (!name || !*name || strlen(name) > 1000)
+        api_fail(c, 400, "BAD_ARGUMENT", "subject is missing or too long");
+    else if (mien_gallery_find(g, name, &id, NULL) == MIEN_OK)
+        api_fail(c, 400, "EXISTS", "Subject %s already exists", name);
+    else if (set_faceless(g, name, true, &was, &err))
+        api_fail_status(c, &err);
     else
-        api_fail(c, 400, "BAD_ARGUMENT", "subject is missing");
+        api_ok(c, 201, json_pack("{s:s}", "subject", name));
 }
 
 static int add_id(void *user, const mien_person *p)
@@ -267,13 +314,26 @@ static void run_rename_subject(api_call *c)
     int64_t from = 0, into = 0;
     mien_error err = MIEN_ERROR_INIT;
     const char *name = api_text(c, "subject");
+    bool was = false;
     mien_gallery *g = collection_of(c);
-    if (!g || !find_subject(c, g, c->params[0], &from))
+    if (!g)
         return;
     if (!name || !*name) {
         api_fail(c, 400, "BAD_ARGUMENT", "subject is missing");
         return;
     }
+    bool moved = false;
+    if (set_faceless(g, c->params[0], false, &moved, &err) ||
+        (moved && set_faceless(g, name, true, &was, &err))) {
+        api_fail_status(c, &err);
+        return;
+    }
+    if (moved) {
+        api_ok(c, 200, json_pack("{s:s}", "updated", "true"));
+        return;
+    }
+    if (!find_subject(c, g, c->params[0], &from))
+        return;
     const bool exists = mien_gallery_find(g, name, &into, NULL) == MIEN_OK && into != from;
     if (exists ? mien_gallery_merge(g, into, from, &err) : mien_gallery_edit(g, from, name, NULL, NULL, &err))
         api_fail_status(c, &err);
@@ -286,8 +346,19 @@ static void run_delete_subject(api_call *c)
     int64_t id = 0;
     mien_receipt receipt;
     mien_error err = MIEN_ERROR_INIT;
+    bool was = false;
     mien_gallery *g = collection_of(c);
-    if (!g || !find_subject(c, g, c->params[0], &id))
+    if (!g)
+        return;
+    if (set_faceless(g, c->params[0], false, &was, &err)) {
+        api_fail_status(c, &err);
+        return;
+    }
+    if (was) {
+        api_ok(c, 200, json_pack("{s:s}", "subject", c->params[0]));
+        return;
+    }
+    if (!find_subject(c, g, c->params[0], &id))
         return;
     if (mien_gallery_remove(g, id, 0, &receipt, &err))
         api_fail_status(c, &err);
@@ -334,7 +405,11 @@ static void run_add_face(api_call *c)
     } else if (got.reason) {
         api_fail(c, 400, mien_reason_name(got.reason), "%s", mien_reason_text(got.reason));
     } else {
+        bool was = false;
         id_text(got.face, id);
+        if (set_faceless(g, name, false, &was,
+                         &err)) /* a name listed twice is no reason to fail an enrolment */
+            err = (mien_error)MIEN_ERROR_INIT;
         api_ok(c, 201, json_pack("{s:s,s:s}", "image_id", id, "subject", name));
     }
 done:
@@ -481,31 +556,27 @@ static void run_delete_face(api_call *c)
     }
 }
 
-/* The body is an array of ids, which our reader takes as {"ids":[...]} or as a bare array. */
+/* The body is a bare array of ids. */
 static void run_delete_list(api_call *c)
 {
-    size_t n = 0;
-    const char *fault = NULL;
-    const uint8_t *body = http_body(c->http, &n);
     mien_gallery *g = collection_of(c);
-    json_error_t e;
-    json_t *ids = n && n < SMALL ? json_loadb((const char *)body, n, 0, &e) : NULL, *gone = json_array();
-    (void)fault;
-    for (size_t i = 0; g && i < json_array_size(ids); i++) {
+    if (!g)
+        return;
+    if (!json_is_array(c->json)) {
+        api_fail(c, 400, "BAD_ARGUMENT", "a list of image ids is expected");
+        return;
+    }
+    json_t *gone = json_array();
+    for (size_t i = 0; i < json_array_size(c->json); i++) {
         mien_receipt receipt;
-        const char *text = json_string_value(json_array_get(ids, i));
+        const char *text = json_string_value(json_array_get(c->json, i));
         const int64_t id = text ? id_of(text) : 0;
         json_t *what = id ? described(g, id) : NULL;
         if (what && mien_gallery_remove_face(g, id, &receipt, NULL) == MIEN_OK)
             json_array_append(gone, what);
         json_decref(what);
     }
-    if (g && json_is_array(ids))
-        api_ok(c, 200, json_incref(gone));
-    else if (g)
-        api_fail(c, 400, "BAD_ARGUMENT", "a list of image ids is expected");
-    json_decref(ids);
-    json_decref(gone);
+    api_ok(c, 200, gone);
 }
 
 static void run_face_image(api_call *c)

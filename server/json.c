@@ -37,8 +37,8 @@ json_t *api_json_parse(const uint8_t *text, size_t n, size_t max, const char **r
         return NULL;
     *ret_fault = "the body is not valid JSON";
     json_t *v = json_loadb((const char *)text, n, JSON_REJECT_DUPLICATES, &e);
-    if (v && !json_is_object(v)) {
-        *ret_fault = "the body is not a JSON object";
+    if (v && !json_is_object(v) && !json_is_array(v)) {
+        *ret_fault = "the body is neither a JSON object nor an array";
         json_decref(v);
         v = NULL;
     }

@@ -108,8 +108,11 @@ static mien_status open_kits(api_server *s, mien_error *err)
     mien_status st = load(s->opts.detector, MIEN_TASK_DETECT, &s->detect, err);
     if (!st)
         st = load(s->opts.model, MIEN_TASK_EMBED, &s->embed, err);
-    if (!st && mien_curve_of_model(s->embed, &s->curve, NULL))
-        s->curve = NULL; /* what needs one says that the model is not calibrated */
+    double threshold;
+    if (!st) /* no threshold, no decision: an uncalibrated model does not serve */
+        st = mien_curve_of_model(s->embed, &s->curve, err);
+    if (!st)
+        st = mien_model_threshold(s->embed, mien_model_info_of(s->embed)->default_fmr, &threshold, err);
     s->heavy = calloc(s->n_heavy, sizeof *s->heavy);
     s->light = calloc(s->n_light, sizeof *s->light);
     if (!st && (!s->heavy || !s->light)) {
@@ -222,7 +225,7 @@ void server_stop(api_server *s, unsigned grace_ms)
     free(s);
 }
 
-bool server_make_key(const char *data, const char *name, const char *scopes, const char *collection,
+bool server_make_key(const char *data, const char *name, const char *scopes, const char *owner,
                      int64_t expires_ms, char ret_token[80], char *fault, size_t capacity)
 {
     key_info what = { .scopes = key_scopes_of(scopes), .expires_ms = expires_ms };
