@@ -325,10 +325,13 @@ static void enrol(api_call *c, enrol_plan *plan)
     if (enrolled == 0)
         api_fail_with(c, 422, mien_reason_name(outcomes[0].reason), json_pack("{s:o}", "pictures", list),
                       "nothing was enrolled: %s", mien_reason_text(outcomes[0].reason));
-    else
+    else {
+        events_say(c->server, c->collection, "enrolled",
+                   json_pack("{s:I,s:I}", "person", (json_int_t)person, "faces", (json_int_t)enrolled));
         api_ok(c, 201,
                json_pack("{s:I,s:I,s:o}", "person", (json_int_t)person, "enrolled", (json_int_t)enrolled,
                          "pictures", list));
+    }
 done:
     free_pictures(c, all, n);
 }
@@ -362,8 +365,10 @@ static void run_edit(api_call *c)
         return;
     if (mien_gallery_edit(g, id, api_text(c, "name"), api_text(c, "note"), any ? &consent : NULL, &err))
         api_fail_status(c, &err);
-    else
+    else {
+        events_say(c->server, c->collection, "changed", json_pack("{s:I}", "person", (json_int_t)id));
         answer_person(c, g, id, 200);
+    }
 }
 
 static void run_merge(api_call *c)
@@ -376,8 +381,11 @@ static void run_merge(api_call *c)
         return;
     if (mien_gallery_merge(g, into, from, &err))
         api_fail_status(c, &err);
-    else
+    else {
+        events_say(c->server, c->collection, "merged",
+                   json_pack("{s:I,s:I}", "person", (json_int_t)into, "from", (json_int_t)from));
         answer_person(c, g, into, 200);
+    }
 }
 
 static void run_split(api_call *c)
@@ -400,8 +408,11 @@ static void run_split(api_call *c)
         return;
     if (mien_gallery_split(g, id, ids, n, name, &made, &err))
         api_fail_status(c, &err);
-    else
+    else {
+        events_say(c->server, c->collection, "split",
+                   json_pack("{s:I,s:I}", "person", (json_int_t)made, "from", (json_int_t)id));
         answer_person(c, g, made, 201);
+    }
 }
 
 static void run_undo(api_call *c)
@@ -440,8 +451,10 @@ static void run_remove(api_call *c)
         return;
     if (mien_gallery_remove(g, id, (int)never, &receipt, &err))
         api_fail_status(c, &err);
-    else
+    else {
+        events_say(c->server, c->collection, "removed", json_pack("{s:I}", "person", (json_int_t)id));
         answer_receipt(c, &receipt);
+    }
 }
 
 static void run_remove_face(api_call *c)
@@ -454,8 +467,10 @@ static void run_remove_face(api_call *c)
         return;
     if (mien_gallery_remove_face(g, id, &receipt, &err))
         api_fail_status(c, &err);
-    else
+    else {
+        events_say(c->server, c->collection, "face_removed", json_pack("{s:I}", "face", (json_int_t)id));
         answer_receipt(c, &receipt);
+    }
 }
 
 static int add_receipt(void *user, const mien_receipt *r)

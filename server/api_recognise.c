@@ -216,6 +216,10 @@ static json_t *identify_one(api_call *c, const search *s, const float *vec)
     const json_t *best = json_array_get(list, 0);
     if (d.known && best && mien_gallery_seen(s->gallery, found[0].person, &err))
         err = (mien_error)MIEN_ERROR_INIT; /* a note, not worth failing an answer for */
+    if (best || !d.known)
+        events_say(c->server, c->collection, d.known ? "recognised" : "unknown",
+                   json_pack("{s:o,s:o}", "person", d.known ? json_integer(found[0].person) : json_null(),
+                             "similarity", n ? score_json(c, found[0].similarity) : json_null()));
     mien_search_words(&d, words, sizeof words);
     json_t *person = d.known && best ? json_deep_copy(best) : json_null();
     return json_pack("{s:b,s:o,s:o,s:o,s:o,s:b,s:s}", "known", d.known && best, "person", person,

@@ -25,7 +25,7 @@ static bool name_is_plain(const char *name)
     return true;
 }
 
-static collection *find(collections *all, const char *name)
+static api_collection *find(collections *all, const char *name)
 {
     for (size_t i = 0; i < all->n; i++)
         if (!strcmp(all->items[i].name, name))
@@ -33,13 +33,13 @@ static collection *find(collections *all, const char *name)
     return NULL;
 }
 
-static collection *add(api_server *s, const char *name)
+static api_collection *add(api_server *s, const char *name)
 {
     collections *all = &s->collections;
     if (all->n == SERVER_MAX_COLLECTIONS)
         return NULL;
-    collection *c = &all->items[all->n];
-    *c = (collection){ .generation = 1 };
+    api_collection *c = &all->items[all->n];
+    *c = (api_collection){ .generation = 1 };
     snprintf(c->name, sizeof c->name, "%s", name);
     const int n = s->opts.gallery && !strcmp(name, "default")
                       ? snprintf(c->path, sizeof c->path, "%s", s->opts.gallery)
@@ -76,7 +76,7 @@ bool collections_open(api_server *s, char *fault, size_t capacity)
     return true;
 }
 
-static void shut(collection *c)
+static void shut(api_collection *c)
 {
     mien_gallery_free(c->master);
     mien_curve_free(c->curve);
@@ -101,7 +101,8 @@ void collections_each(api_server *s, collection_fn fn, void *ctx)
 }
 
 /* Open the first handle; the default collection is made when it is not there yet. */
-static mien_status open_master(api_server *s, collection *c, const char *purpose, bool make, mien_error *err)
+static mien_status open_master(api_server *s, api_collection *c, const char *purpose, bool make,
+                               mien_error *err)
 {
     mien_gallery_opts o = MIEN_GALLERY_OPTS_INIT;
     char *calibration = NULL;
@@ -125,7 +126,7 @@ static mien_status open_master(api_server *s, collection *c, const char *purpose
     return MIEN_OK;
 }
 
-static mien_gallery **slot_of(kit *k, const collection *c)
+static mien_gallery **slot_of(kit *k, const api_collection *c)
 {
     for (unsigned i = 0; i < KIT_GALLERIES; i++)
         if (k->open[i].gallery && !strcmp(k->open[i].name, c->name)) {
@@ -158,7 +159,7 @@ mien_gallery *collection_of(api_call *c)
     char actor[160];
     mien_status st = MIEN_E_NOT_FOUND;
     pthread_mutex_lock(&s->collections.lock);
-    collection *found = find(&s->collections, c->collection);
+    api_collection *found = find(&s->collections, c->collection);
     if (found) {
         st = found->master ? MIEN_OK : open_master(s, found, NULL, false, &err);
         if (!st) {
@@ -185,7 +186,7 @@ mien_gallery *collection_of(api_call *c)
 const mien_curve *collection_curve(api_call *c)
 {
     pthread_mutex_lock(&c->server->collections.lock);
-    const collection *found = find(&c->server->collections, c->collection);
+    const api_collection *found = find(&c->server->collections, c->collection);
     const mien_curve *curve = found && found->curve ? found->curve : c->server->curve;
     pthread_mutex_unlock(&c->server->collections.lock);
     return curve;
@@ -203,7 +204,7 @@ mien_status collection_make(api_server *s, const char *name, const char *purpose
         st = err->status = MIEN_E_EXISTS;
         snprintf(err->message, sizeof err->message, "there is a collection '%s' already", name);
     } else {
-        collection *made = add(s, name);
+        api_collection *made = add(s, name);
         if (!made) {
             st = err->status = MIEN_E_LIMIT;
             snprintf(err->message, sizeof err->message, "there are %d collections, which is the most",
@@ -222,7 +223,7 @@ mien_status collection_remove(api_server *s, const char *name, mien_error *err)
     mien_status st = MIEN_OK;
     *err = (mien_error)MIEN_ERROR_INIT;
     pthread_mutex_lock(&s->collections.lock);
-    collection *c = find(&s->collections, name);
+    api_collection *c = find(&s->collections, name);
     if (!c || !strcmp(name, "default")) {
         st = err->status = c ? MIEN_E_ARG : MIEN_E_NOT_FOUND;
         snprintf(err->message, sizeof err->message,

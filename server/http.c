@@ -19,6 +19,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* A body that is made while it is sent. */
+typedef struct streaming {
+    struct streaming *next;
+    http_server *server;
+    struct MHD_Connection *mhd;
+    http_stream stream;
+    bool asleep; /* suspended: it had nothing to send */
+} streaming;
+
 struct http_server {
     http_opts opts;
     http_app app;
@@ -30,6 +39,8 @@ struct http_server {
     uint64_t id_base;
     atomic_uint_fast64_t requests, busy, malformed;
     atomic_bool stopping;
+    pthread_mutex_t streams_lock;
+    streaming *streams;
 };
 
 /* ---- what a request says ---- */
@@ -189,22 +200,60 @@ static void completed(void *ctx, struct MHD_Connection *mhd, void **request,
 
 static ssize_t next_of_stream(void *ctx, uint64_t at, char *to, size_t capacity)
 {
-    http_stream *stream = ctx;
+    streaming *t = ctx;
+    http_server *s = t->server;
     (void)at;
-    const long n = stream->next(stream->ctx, to, capacity);
+    /* the lock is held over question and suspension, so that a wake between them is not lost */
+    pthread_mutex_lock(&s->streams_lock);
+    const long n = atomic_load(&s->stopping) ? -1 : t->stream.next(t->stream.ctx, to, capacity);
+    if (n == 0) {
+        t->asleep = true;
+        MHD_suspend_connection(t->mhd);
+    }
+    pthread_mutex_unlock(&s->streams_lock);
     return n < 0 ? MHD_CONTENT_READER_END_OF_STREAM : n;
 }
 
 static void end_of_stream(void *ctx)
 {
-    http_stream *stream = ctx;
-    if (stream->end)
-        stream->end(stream->ctx);
-    free(stream);
+    streaming *t = ctx;
+    http_server *s = t->server;
+    pthread_mutex_lock(&s->streams_lock);
+    for (streaming **at = &s->streams; *at; at = &(*at)->next)
+        if (*at == t) {
+            *at = t->next;
+            break;
+        }
+    pthread_mutex_unlock(&s->streams_lock);
+    if (t->stream.end)
+        t->stream.end(t->stream.ctx);
+    free(t);
 }
 
-static struct MHD_Response *response_of(http_reply *y)
+void http_wake_streams(http_server *s)
 {
+    pthread_mutex_lock(&s->streams_lock);
+    for (streaming *t = s->streams; t; t = t->next)
+        if (t->asleep) {
+            t->asleep = false;
+            MHD_resume_connection(t->mhd);
+        }
+    pthread_mutex_unlock(&s->streams_lock);
+}
+
+static void tick(void *ctx)
+{
+    http_wake_streams(ctx);
+}
+
+bool http_stopping(const http_server *s)
+{
+    return atomic_load(&s->stopping);
+}
+
+static struct MHD_Response *response_of(http_server *s, http_request *r)
+{
+    http_reply *y = &r->reply;
     if (!y->streams) {
         struct MHD_Response *m = MHD_create_response_from_buffer_with_free_callback(
             y->bytes, y->data ? (void *)y->data : (void *)"", y->free_fn && y->data ? y->free_fn : NULL);
@@ -212,16 +261,21 @@ static struct MHD_Response *response_of(http_reply *y)
             y->data = NULL, y->free_fn = NULL; /* theirs now */
         return m;
     }
-    http_stream *stream = malloc(sizeof *stream);
-    if (!stream)
+    streaming *t = calloc(1, sizeof *t);
+    if (!t)
         return NULL;
-    *stream = y->stream;
+    *t = (streaming){ NULL, s, r->mhd, y->stream, false };
     struct MHD_Response *m =
-        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 8192, next_of_stream, stream, end_of_stream);
-    if (m)
-        y->streams = false;
-    else
-        free(stream);
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 8192, next_of_stream, t, end_of_stream);
+    if (!m) {
+        free(t);
+        return NULL;
+    }
+    y->streams = false;
+    pthread_mutex_lock(&s->streams_lock);
+    t->next = s->streams;
+    s->streams = t;
+    pthread_mutex_unlock(&s->streams_lock);
     return m;
 }
 
@@ -229,7 +283,7 @@ static enum MHD_Result send_reply(http_server *s, http_request *r)
 {
     http_reply *y = &r->reply;
     const bool streams = y->streams;
-    struct MHD_Response *m = response_of(y);
+    struct MHD_Response *m = response_of(s, r);
     if (!m)
         return MHD_NO;
     if (y->type_text[0])
@@ -412,6 +466,9 @@ http_server *http_start(const http_opts *opts, const http_app *app, char *fault,
     s->app = *app;
     s->id_base = ((uint64_t)getpid() << 40) ^ ((uint64_t)http_now_ms() << 16);
     set_limits(s);
+    pthread_mutex_init(&s->streams_lock, NULL);
+    s->watch.tick = tick;
+    s->watch.ctx = s;
     http_gate_opts go = { .tls_cert = opts->tls_cert,
                           .tls_key = opts->tls_key,
                           .max_head = opts->head_bytes,
@@ -462,10 +519,13 @@ void http_stop(http_server *s, unsigned grace_ms)
     /* what still waits is handled before its threads end: the library must not hold suspended connections */
     http_queue_stop(&s->heavy);
     http_queue_stop(&s->light);
-    if (s->daemon)
+    if (s->daemon) {
+        http_wake_streams(s);
         MHD_stop_daemon(s->daemon);
+    }
     http_gate_free(s->gate);
     http_watch_stop(&s->watch);
+    pthread_mutex_destroy(&s->streams_lock);
     http_listen_end(&s->listening);
     free(s);
 }

@@ -117,6 +117,11 @@ const char *http_address(const http_server *s);
 /* Stop accepting, let what runs and waits finish for at most grace_ms, then close. */
 void http_stop(http_server *s, unsigned grace_ms);
 
+/* Ask the streams that had nothing to send again; any thread. The watchdog does it every few seconds too. */
+void http_wake_streams(http_server *s);
+/* Whether the server is being stopped: streams end then. */
+bool http_stopping(const http_server *s);
+
 typedef struct http_figures {
     unsigned connections, waiting_heavy, waiting_light, running_heavy, running_light;
     uint64_t accepted, requests, refused_busy, refused_malformed, cut_off;

@@ -27,6 +27,8 @@ typedef struct http_conn {
 } http_conn;
 
 typedef struct http_watch {
+    void (*tick)(void *ctx); /* every few seconds, without the lock */
+    void *ctx;
     pthread_mutex_t lock;
     pthread_cond_t wake;
     pthread_t thread;

@@ -22,8 +22,14 @@ double http_now_ms(void)
 static void *watch(void *ctx)
 {
     http_watch *w = ctx;
+    unsigned turn = 0;
     pthread_mutex_lock(&w->lock);
     while (!w->stop) {
+        if (w->tick && ++turn % 25 == 0) {
+            pthread_mutex_unlock(&w->lock);
+            w->tick(w->ctx);
+            pthread_mutex_lock(&w->lock);
+        }
         const double now = http_now_ms();
         for (http_conn *c = w->first; c; c = c->next) {
             const unsigned limit = w->limit_ms[c->phase];

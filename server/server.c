@@ -184,7 +184,8 @@ api_server *server_start(const server_opts *opts, char ret_admin[80], char *faul
     s->n_heavy = opts->workers;
     s->n_light = 2;
     s->started_ms = keys_now_ms();
-    bool ok = list_hosts(s) && (s->rates = rate_new(opts->rate, opts->burst)) && (s->metrics = metrics_new());
+    bool ok = list_hosts(s) && (s->rates = rate_new(opts->rate, opts->burst)) &&
+              (s->metrics = metrics_new()) && (s->events = events_new());
     ok = ok && (s->keys = open_keys(opts->data, fault, capacity)) && collections_open(s, fault, capacity);
     if (ok && open_kits(s, &err)) {
         snprintf(fault, capacity, "%s", err.message);
@@ -219,6 +220,7 @@ void server_stop(api_server *s, unsigned grace_ms)
     mien_model_free(s->detect);
     keys_close(s->keys);
     metrics_free(s->metrics);
+    events_free(s->events);
     rate_free(s->rates);
     for (size_t i = 0; i < s->n_hosts; i++)
         free(s->hosts[i]);

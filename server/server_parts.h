@@ -11,17 +11,17 @@
 enum { SERVER_MAX_HOSTS = 16, SERVER_MAX_COLLECTIONS = 256, KIT_GALLERIES = 16 };
 
 /* ---- collections: a gallery file each, opened once, shared by the workers ---- */
-typedef struct collection {
+typedef struct api_collection {
     char name[KEY_COLLECTION_BYTES];
     char path[512];
     unsigned generation;  /* grows when it is closed or replaced: workers then drop their handles */
     mien_gallery *master; /* only under the lock */
     mien_curve *curve;    /* of its calibration, or the model's */
-} collection;
+} api_collection;
 
 typedef struct collections {
     pthread_mutex_t lock;
-    collection items[SERVER_MAX_COLLECTIONS];
+    api_collection items[SERVER_MAX_COLLECTIONS];
     size_t n;
     char folder[512];
 } collections;
@@ -81,6 +81,12 @@ mien_status collection_remove(api_server *s, const char *name, mien_error *err);
 typedef void (*collection_fn)(void *ctx, const char *name);
 void collections_each(api_server *s, collection_fn fn, void *ctx);
 void kit_close(kit *k);
+
+/* ---- events.c ---- */
+events *events_new(void);
+void events_free(events *e);
+/* Tell who listens; takes data, an object. */
+void events_say(api_server *s, const char *collection, const char *type, json_t *data);
 
 /* ---- metrics.c ---- */
 metrics *metrics_new(void);
