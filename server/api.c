@@ -1,8 +1,7 @@
 /* From a request to its route and back (see api.h): who asks, whether they may, the body, the answer's frame.
  *
- * Order of the checks in begin(), cheapest and least telling first: the Host (DNS rebinding), the rate of the
- * address, the route, the key, the rate of the key, its scope, the session's origin and CSRF token. A path
- * without a route and a route without a key look the same to a stranger: 401.
+ * Order of the checks in begin(), cheapest first: the Host (DNS rebinding), the rate of the address, the route, the key, the rate
+ * of the key, its scope, the session's origin and CSRF token. Which paths exist is no secret: the server describes them.
  */
 #include "api.h"
 #include "server_parts.h"
@@ -260,6 +259,14 @@ static bool within_rate(api_call *c, const char *kind, const char *who)
     return false;
 }
 
+static void choose_collection(api_call *c)
+{
+    const char *name = http_query(c->http, "collection");
+    if (!name)
+        name = c->key.id && c->key.collection[0] ? c->key.collection : "default";
+    snprintf(c->collection, sizeof c->collection, "%s", name);
+}
+
 static bool may(api_call *c)
 {
     char id[24];
@@ -267,6 +274,7 @@ static bool may(api_call *c)
         return true;
     if (!authenticate(c))
         return false;
+    choose_collection(c); /* the key's own is known only now */
     snprintf(id, sizeof id, "%lld", (long long)c->key.id);
     if (!within_rate(c, "key", id))
         return false;
@@ -280,14 +288,6 @@ static bool may(api_call *c)
 }
 
 /* ---- the way in ---- */
-
-static void choose_collection(api_call *c)
-{
-    const char *name = http_query(c->http, "collection");
-    if (!name)
-        name = c->key.id && c->key.collection[0] ? c->key.collection : "default";
-    snprintf(c->collection, sizeof c->collection, "%s", name);
-}
 
 static api_call *call_of(api_server *s, http_request *r, http_reply *y)
 {
@@ -328,11 +328,7 @@ static bool admit(api_call *c)
     if (!within_rate(c, "address", http_peer(c->http)) || !find(c))
         return false;
     choose_collection(c);
-    if (!may(c))
-        return false;
-    /* the key's own collection is known only now */
-    choose_collection(c);
-    return true;
+    return may(c);
 }
 
 http_lane api_begin(void *ctx, http_request *r, size_t *ret_max, http_reply *y)
