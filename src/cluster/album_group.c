@@ -327,10 +327,10 @@ static mien_status group(work *w, const mien_cluster_opts *opts, const mien_albu
         st = place_people(w, people, opts, err);
     const mien_cluster_input input = { w->vecs,  w->n + w->n_people, w->a->dim, w->pictures, w->quality,
                                        w->fixed, w->nots,            w->n_nots };
+    mien_cluster_opts o = *opts;
+    o.first_group = (int32_t)w->n_groups;
     if (!st)
-        st = mien_cluster(&input, opts, w->results, &n_groups, err);
-    if (!st && (size_t)n_groups < w->n_groups) /* groups without faces at the end of the list */
-        n_groups = (int32_t)w->n_groups;
+        st = mien_cluster(&input, &o, w->results, &n_groups, err);
     return st ? st : save(w, n_groups, ret, err);
 }
 
