@@ -38,8 +38,8 @@ static const char *plural(size_t n)
 
 static void print_scores(const mien_cluster_scores *s)
 {
-    printf("\njudged by folder: %zu faces of %zu people in %zu groups, those of one face among them\n", s->n_faces,
-           s->n_people, s->n_groups);
+    printf("\njudged by folder: %zu faces of %zu people in %zu groups, those of one face among them\n",
+           s->n_faces, s->n_people, s->n_groups);
     printf("            precision  recall      F1\n");
     printf("  B-cubed     %.4f  %.4f  %.4f\n", s->b_precision, s->b_recall, s->b_f1);
     printf("  pairwise    %.4f  %.4f  %.4f\n", s->pair_precision, s->pair_recall, s->pair_f1);
@@ -59,8 +59,8 @@ static void print_text(const cli_clustered *c)
 {
     const mien_album_list *const list = c->list;
     const size_t grouped = n_grouped(list), loose = list->n_faces - grouped;
-    printf("%zu face%s: %zu group%s, %zu face%s of no group\n", list->n_faces, plural(list->n_faces), list->n_groups,
-           plural(list->n_groups), loose, plural(loose));
+    printf("%zu face%s: %zu group%s, %zu face%s of no group\n", list->n_faces, plural(list->n_faces),
+           list->n_groups, plural(list->n_groups), loose, plural(loose));
     for (size_t g = 0; g < list->n_groups; g++) {
         const mien_album_group_info *const info = &list->groups[g];
         printf("\ngroup %lld", (long long)info->id);

@@ -1,8 +1,8 @@
 /* The contact sheet of `mien cluster`: a row per group, its name or number and its size, then its faces, the
  * representative first. Faces that are none too sure have a frame.
  *
- * Each face is cut from its picture again, with room around it, by the similarity that takes its box to the tile. A
- * picture that cannot be read any more leaves its tile empty.
+ * Each face is cut from its picture again, with room around it, by the similarity that takes its box to the
+ * tile. A picture that cannot be read any more leaves its tile empty.
  */
 #include "cluster.h"
 #include <math.h>
@@ -21,7 +21,8 @@ enum {
     HEAD_PX = 64,
 };
 
-static const mien_color PAPER = 0x16191d, EMPTY = 0x262b31, TEXT = 0xf2f4f6, SOFT = 0x9aa5b1, UNSURE = 0xf0a030;
+static const mien_color PAPER = 0x16191d, EMPTY = 0x262b31, TEXT = 0xf2f4f6, SOFT = 0x9aa5b1,
+                        UNSURE = 0xf0a030;
 static const double ROOM = 1.5, SURE = 0.5; /* tile side in box sides; confidence */
 
 static void fill(mien_image *sheet, int x0, int y0, int w, int h, mien_color color)
@@ -53,7 +54,8 @@ static mien_status cut(const mien_image *picture, const mien_album_face *f, mien
     const double w = (double)(f->face.x1 - f->face.x0) / scale, h = (double)(f->face.y1 - f->face.y0) / scale;
     const double side = ROOM * fmax(fmax(w, h), 1);
     const double k = TILE_PX / side;
-    const double cx = (double)(f->face.x0 + f->face.x1) / (2 * scale), cy = (double)(f->face.y0 + f->face.y1) / (2 * scale);
+    const double cx = (double)(f->face.x0 + f->face.x1) / (2 * scale),
+                 cy = (double)(f->face.y0 + f->face.y1) / (2 * scale);
     const mien_affine to_tile = { { k, 0, (side / 2 - cx) * k, 0, k, (side / 2 - cy) * k } };
     return mien_warp(mien_image_view_of(picture), &to_tile, TILE_PX, TILE_PX, ret, err);
 }
@@ -93,12 +95,12 @@ static void draw_tile(mien_image *sheet, reader *r, const mien_album_face *f, in
                from.data + (size_t)row * from.stride_bytes, (size_t)TILE_PX * 3);
     mien_image_free(tile);
     if (f->group && (double)f->confidence < SURE)
-        mien_image_draw_box(sheet, (float)x + 2, (float)y + 2, (float)(x + TILE_PX - 2), (float)(y + TILE_PX - 2), 2.5f,
-                            UNSURE);
+        mien_image_draw_box(sheet, (float)x + 2, (float)y + 2, (float)(x + TILE_PX - 2),
+                            (float)(y + TILE_PX - 2), 2.5f, UNSURE);
 }
 
-static void draw_row(mien_image *sheet, reader *r, const char *title, const char *detail, const mien_album_face *faces,
-                     size_t n, int y)
+static void draw_row(mien_image *sheet, reader *r, const char *title, const char *detail,
+                     const mien_album_face *faces, size_t n, int y)
 {
     const size_t shown = n > COLUMNS ? COLUMNS - 1 : n;
     write_text(sheet, MARGIN_PX, (float)(y + TITLE_PX - 6), 21, TEXT, title);
@@ -124,7 +126,8 @@ static void draw_head(mien_image *sheet, const mien_album_list *list, size_t row
     char *text = cli_format("%zu people, %zu faces", list->n_groups, list->n_faces - loose);
     write_text(sheet, MARGIN_PX, HEAD_PX - 12, 28, TEXT, text);
     free(text);
-    text = rows < list->n_groups ? cli_format("the %zu largest groups", rows) : cli_format("%zu faces of no group", loose);
+    text = rows < list->n_groups ? cli_format("the %zu largest groups", rows)
+                                 : cli_format("%zu faces of no group", loose);
     write_text(sheet, WIDTH_PX - MARGIN_PX - 190, HEAD_PX - 12, 16, SOFT, text);
     free(text);
 }

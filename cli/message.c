@@ -30,6 +30,12 @@ int cli_exit_of(mien_status status)
     case MIEN_E_VIDEO_CORRUPT:
     case MIEN_E_VIDEO_CODEC:
     case MIEN_E_EVAL_DATA:
+    case MIEN_E_EXISTS:
+    case MIEN_E_GALLERY_FORMAT:
+    case MIEN_E_GALLERY_CORRUPT:
+    case MIEN_E_GALLERY_KEY:
+    case MIEN_E_GALLERY_MODEL:
+    case MIEN_E_GALLERY_BUSY:
         return CLI_INPUT;
     case MIEN_E_MODEL_FORMAT:
     case MIEN_E_MODEL_CORRUPT:

@@ -96,7 +96,8 @@ static void *work(void *ctx, void *worker, size_t item)
     embed_result *r = cli_alloc(1, sizeof *r);
     const char *path = job->set->files.items[item].path;
     float *vec = job->set->vecs + item * job->set->dim;
-    r->status = job->aligned ? embed_crop(worker, path, vec, &r->err) : embed_central(worker, path, vec, &r->err);
+    r->status =
+        job->aligned ? embed_crop(worker, path, vec, &r->err) : embed_central(worker, path, vec, &r->err);
     return r;
 }
 

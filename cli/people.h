@@ -17,11 +17,12 @@ typedef struct people_set {
     size_t n_embedded, n_no_face, n_bad;
 } people_set;
 
-/* Collect the pictures of a folder. labelled: DIR/NAME/... is a picture of NAME, pictures directly in DIR are passed
- * over; else every picture shows somebody else. Reports; returns the exit code, set is freed on a fault. */
+/* Collect the pictures of a folder. labelled: DIR/NAME/... is a picture of NAME, pictures directly in DIR are
+ * passed over; else every picture shows somebody else. Reports; returns the exit code, set is freed on a
+ * fault. */
 int people_read(people_set *set, const char *dir, bool labelled);
-/* Embed each: the most central face, or, aligned, the whole picture. Faults of pictures are reported and counted.
- * Stops early on Ctrl-C. */
+/* Embed each: the most central face, or, aligned, the whole picture. Faults of pictures are reported and
+ * counted. Stops early on Ctrl-C. */
 void people_embed(people_set *set, cli_kits *kits, size_t dim, bool aligned, bool quiet);
 /* Copy what was embedded, without gaps: vecs [n_embedded][dim] and people [n_embedded], both freed by the
  * caller. */

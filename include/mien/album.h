@@ -3,8 +3,8 @@
  * One SQLite file, or none (in memory). New pictures join the groups there are; groups and their names never
  * change by themselves. Every call is one transaction, written through to the disk before it returns.
  *
- * The file holds face vectors, from which a face can be rebuilt: it is as sensitive as the pictures. It is made
- * readable by its owner alone, and what is removed is overwritten; it is not encrypted.
+ * The file holds face vectors, from which a face can be rebuilt: it is as sensitive as the pictures. It is
+ * made readable by its owner alone, and what is removed is overwritten; it is not encrypted.
  *
  * Threads: an album belongs to one thread. One process at a time writes; others wait up to ten seconds.
  */
@@ -22,11 +22,11 @@ enum { MIEN_ALBUM_NAME_BYTES = 1000 /**< longest name, UTF-8 */, MIEN_ALBUM_UNDO
 
 /** Open an album, making it when it is not there.
  *  @param path   NULL: in memory, gone when freed
- *  @param model  what the vectors are of, e.g. the digest or name of the embedder: noted in a new album, compared
- *                with what an old one has noted
+ *  @param model  what the vectors are of, e.g. the digest or name of the embedder: noted in a new album,
+ * compared with what an old one has noted
  *  @param dim    floats of a vector
- *  @return MIEN_OK; E_GALLERY_FORMAT (not an album, or of a newer version), E_GALLERY_CORRUPT, E_GALLERY_MODEL,
- *          E_GALLERY_BUSY, E_IO, E_NOMEM, E_ARG */
+ *  @return MIEN_OK; E_GALLERY_FORMAT (not an album, or of a newer version), E_GALLERY_CORRUPT,
+ * E_GALLERY_MODEL, E_GALLERY_BUSY, E_IO, E_NOMEM, E_ARG */
 MIEN_API MIEN_MUST_USE mien_status mien_album_open(const char *path, const char *model, size_t dim,
                                                    mien_album **ret, mien_error *err);
 MIEN_API void mien_album_free(mien_album *album);
@@ -42,8 +42,8 @@ typedef struct mien_album_picture {
 
 /** A face to add. */
 typedef struct mien_album_new_face {
-    mien_face face; /**< px of the picture */
-    float quality;  /**< higher is better; who represents a group */
+    mien_face face;   /**< px of the picture */
+    float quality;    /**< higher is better; who represents a group */
     const float *vec; /**< [dim] unit vector */
 } mien_album_new_face;
 
@@ -52,7 +52,8 @@ MIEN_API MIEN_MUST_USE mien_status mien_album_has(mien_album *album, const mien_
                                                   int *ret_has, mien_error *err);
 /** Add a picture with its faces, none of them in a group yet. Replaces one of the same path. */
 MIEN_API MIEN_MUST_USE mien_status mien_album_add(mien_album *album, const mien_album_picture *picture,
-                                                  const mien_album_new_face *faces, size_t n, mien_error *err);
+                                                  const mien_album_new_face *faces, size_t n,
+                                                  mien_error *err);
 /** Remove a picture and its faces; their vectors are overwritten in the file. E_NOT_FOUND. */
 MIEN_API MIEN_MUST_USE mien_status mien_album_remove(mien_album *album, const char *path, mien_error *err);
 
@@ -98,8 +99,8 @@ typedef struct mien_album_group_info {
     size_t first, n;  /**< its faces in mien_album_list.faces */
 } mien_album_group_info;
 
-/** A copy of all there is: groups, largest first; faces by group, the representative first, then by confidence;
- *  those of no group last. */
+/** A copy of all there is: groups, largest first; faces by group, the representative first, then by
+ * confidence; those of no group last. */
 typedef struct mien_album_list {
     const mien_album_group_info *groups;
     size_t n_groups;
@@ -108,7 +109,8 @@ typedef struct mien_album_list {
 } mien_album_list;
 
 /** @ownership free *ret with mien_album_list_free(), which accepts NULL */
-MIEN_API MIEN_MUST_USE mien_status mien_album_list_new(mien_album *album, mien_album_list **ret, mien_error *err);
+MIEN_API MIEN_MUST_USE mien_status mien_album_list_new(mien_album *album, mien_album_list **ret,
+                                                       mien_error *err);
 MIEN_API void mien_album_list_free(mien_album_list *list);
 
 /** Find a group by its name or its number in digits. E_NOT_FOUND. */

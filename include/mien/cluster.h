@@ -41,20 +41,20 @@ typedef int (*mien_cluster_progress_fn)(uint64_t done, uint64_t total, void *use
 
 typedef struct mien_cluster_opts {
     size_t struct_size;
-    double link;      /**< cosine from which two faces count as neighbours; no default */
-    double pair;      /**< mean cosine to the rest that a face of a group of two must reach, >= link; between
-                           link and pair for larger groups; no default. mien_cluster_thresholds() */
-    int min_faces;    /**< smaller groups are dissolved; default 2 */
-    int neighbours;   /**< nearest faces kept for each face, 1..512; default 64 */
-    int32_t first_group; /**< new groups are numbered from here at least; default 0 */
-    uint64_t seed;    /**< of the order in which faces are visited; default 1 */
-    unsigned threads; /**< default 1; 0: all processors */
+    double link;    /**< cosine from which two faces count as neighbours; no default */
+    double pair;    /**< mean cosine to the rest that a face of a group of two must reach, >= link; between
+                         link and pair for larger groups; no default. mien_cluster_thresholds() */
+    int min_faces;  /**< smaller groups are dissolved; default 2 */
+    int neighbours; /**< nearest faces kept for each face, 1..512; default 64 */
+    int32_t first_group;               /**< new groups are numbered from here at least; default 0 */
+    uint64_t seed;                     /**< of the order in which faces are visited; default 1 */
+    unsigned threads;                  /**< default 1; 0: all processors */
     mien_cluster_progress_fn progress; /**< NULL: none */
     void *user;
 } mien_cluster_opts;
 
-#define MIEN_CLUSTER_OPTS_INIT                                   \
-    {                                                            \
+#define MIEN_CLUSTER_OPTS_INIT                                      \
+    {                                                               \
         sizeof(mien_cluster_opts), 2, 2, 2, 64, 0, 1, 1, NULL, NULL \
     }
 

@@ -15,8 +15,8 @@ struct mien_album {
 /* Say what SQLite complains of; never with bound values: they may be names. */
 mien_status mien__album_fail(const mien_album *a, int rc, mien_error *err);
 
-/* Prepare and bind: one letter of `kinds` per value: i int64_t, d double, t const char * (copied), b const void * and
- * size_t (copied). */
+/* Prepare and bind: one letter of `kinds` per value: i int64_t, d double, t const char * (copied), b const
+ * void * and size_t (copied). */
 mien_status mien__album_query(mien_album *a, mien_error *err, sqlite3_stmt **ret, const char *sql,
                               const char *kinds, ...);
 /* The next row; false in *ret at the end. */
@@ -27,7 +27,8 @@ mien_status mien__album_run(mien_album *a, mien_error *err, const char *sql, con
 mien_status mien__album_int(mien_album *a, mien_error *err, int64_t *ret, const char *sql, const char *kinds,
                             ...);
 
-/* A transaction: begin, and end by `st`: commit or, when it failed, roll back. Returns the status to pass on. */
+/* A transaction: begin, and end by `st`: commit or, when it failed, roll back. Returns the status to pass on.
+ */
 mien_status mien__album_begin(mien_album *a, mien_error *err);
 mien_status mien__album_end(mien_album *a, mien_status st, mien_error *err);
 /* Move what the write-ahead log holds into the file and empty it: deleted vectors are then gone from both. */

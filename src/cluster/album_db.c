@@ -1,8 +1,8 @@
 /* The album's file: opening it, its schema, and statements with bound values.
  *
- * The file is not trusted: no extensions, views or triggers, cells checked for size, and a schema that is ours word for
- * word or none. WAL with synchronous=FULL keeps every finished call through a power cut; secure_delete
- * overwrites what is removed, and the log is emptied after a removal, for it holds copies.
+ * The file is not trusted: no extensions, views or triggers, cells checked for size, and a schema that is
+ * ours word for word or none. WAL with synchronous=FULL keeps every finished call through a power cut;
+ * secure_delete overwrites what is removed, and the log is emptied after a removal, for it holds copies.
  */
 #include "cluster/album.h"
 #include <errno.h>
@@ -15,20 +15,27 @@ enum { APPLICATION_ID = 0x4d69416c, VERSION = 1, BUSY_MS = 10000, MAX_DIM = 8192
 
 static const char *const schema[] = {
     "CREATE TABLE about(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT",
-    "CREATE TABLE picture(id INTEGER PRIMARY KEY AUTOINCREMENT, path BLOB NOT NULL UNIQUE, bytes INTEGER NOT NULL, "
+    "CREATE TABLE picture(id INTEGER PRIMARY KEY AUTOINCREMENT, path BLOB NOT NULL UNIQUE, bytes INTEGER NOT "
+    "NULL, "
     "time_ns INTEGER NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL) STRICT",
-    "CREATE TABLE people(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, kept INTEGER NOT NULL) STRICT",
+    "CREATE TABLE people(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, kept INTEGER NOT NULL) "
+    "STRICT",
     "CREATE UNIQUE INDEX people_name ON people(name) WHERE name <> ''",
-    "CREATE TABLE face(id INTEGER PRIMARY KEY AUTOINCREMENT, picture INTEGER NOT NULL REFERENCES picture ON DELETE "
-    "CASCADE, person INTEGER REFERENCES people ON DELETE SET NULL, shape BLOB NOT NULL, quality REAL NOT NULL, "
+    "CREATE TABLE face(id INTEGER PRIMARY KEY AUTOINCREMENT, picture INTEGER NOT NULL REFERENCES picture ON "
+    "DELETE "
+    "CASCADE, person INTEGER REFERENCES people ON DELETE SET NULL, shape BLOB NOT NULL, quality REAL NOT "
+    "NULL, "
     "similarity REAL NOT NULL, confidence REAL NOT NULL, shown INTEGER NOT NULL) STRICT",
     "CREATE INDEX face_picture ON face(picture)",
     "CREATE INDEX face_person ON face(person)",
-    "CREATE TABLE template(face INTEGER PRIMARY KEY REFERENCES face ON DELETE CASCADE, vec BLOB NOT NULL) STRICT",
-    "CREATE TABLE refusal(face INTEGER NOT NULL REFERENCES face ON DELETE CASCADE, person INTEGER NOT NULL REFERENCES "
+    "CREATE TABLE template(face INTEGER PRIMARY KEY REFERENCES face ON DELETE CASCADE, vec BLOB NOT NULL) "
+    "STRICT",
+    "CREATE TABLE refusal(face INTEGER NOT NULL REFERENCES face ON DELETE CASCADE, person INTEGER NOT NULL "
+    "REFERENCES "
     "people ON DELETE CASCADE, PRIMARY KEY(face, person)) STRICT, WITHOUT ROWID",
     "CREATE INDEX refusal_person ON refusal(person)",
-    "CREATE TABLE undo(seq INTEGER PRIMARY KEY, step INTEGER NOT NULL, kind INTEGER NOT NULL, a INTEGER NOT NULL, b "
+    "CREATE TABLE undo(seq INTEGER PRIMARY KEY, step INTEGER NOT NULL, kind INTEGER NOT NULL, a INTEGER NOT "
+    "NULL, b "
     "INTEGER NOT NULL, text TEXT NOT NULL) STRICT",
 };
 
@@ -82,8 +89,8 @@ static int bind(sqlite3_stmt *s, const char *kinds, va_list ap)
     return rc;
 }
 
-static mien_status query(mien_album *a, mien_error *err, sqlite3_stmt **ret, const char *sql, const char *kinds,
-                         va_list ap)
+static mien_status query(mien_album *a, mien_error *err, sqlite3_stmt **ret, const char *sql,
+                         const char *kinds, va_list ap)
 {
     sqlite3_stmt *s = NULL;
     int rc = sqlite3_prepare_v2(a->db, sql, -1, &s, NULL);
@@ -130,7 +137,8 @@ mien_status mien__album_run(mien_album *a, mien_error *err, const char *sql, con
     return st;
 }
 
-mien_status mien__album_int(mien_album *a, mien_error *err, int64_t *ret, const char *sql, const char *kinds, ...)
+mien_status mien__album_int(mien_album *a, mien_error *err, int64_t *ret, const char *sql, const char *kinds,
+                            ...)
 {
     sqlite3_stmt *s = NULL;
     va_list ap;
@@ -224,17 +232,18 @@ static mien_status check_schema(mien_album *a, mien_error *err)
     if (!st && id != APPLICATION_ID)
         return mien__fail(err, MIEN_E_GALLERY_FORMAT, "%s is not an album", a->path);
     if (!st && version != VERSION)
-        return mien__fail(err, MIEN_E_GALLERY_FORMAT, "%s: album of version %lld, this program knows %d", a->path,
-                          (long long)version, VERSION);
+        return mien__fail(err, MIEN_E_GALLERY_FORMAT, "%s: album of version %lld, this program knows %d",
+                          a->path, (long long)version, VERSION);
     if (!st)
-        st = mien__album_int(a, err, &n, "SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE 'sqlite!_%' ESCAPE '!'",
-                             "");
+        st = mien__album_int(
+            a, err, &n, "SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE 'sqlite!_%' ESCAPE '!'", "");
     int64_t found = 0;
     for (size_t i = 0; i < MIEN_COUNTOF(schema) && !st; i++)
-        st = mien__album_int(a, err, &found,
-                             "SELECT ? + count(*) FROM sqlite_schema WHERE sql = ? AND name NOT LIKE 'sqlite!_%' "
-                             "ESCAPE '!'",
-                             "it", found, schema[i]);
+        st = mien__album_int(
+            a, err, &found,
+            "SELECT ? + count(*) FROM sqlite_schema WHERE sql = ? AND name NOT LIKE 'sqlite!_%' "
+            "ESCAPE '!'",
+            "it", found, schema[i]);
     if (!st && (n != (int64_t)MIEN_COUNTOF(schema) || found != n))
         return mien__fail(err, MIEN_E_GALLERY_FORMAT, "%s: not the tables of an album", a->path);
     return st;
@@ -243,10 +252,11 @@ static mien_status check_schema(mien_album *a, mien_error *err)
 static mien_status check_model(mien_album *a, const char *model, mien_error *err)
 {
     int64_t same = 0;
-    const mien_status st = mien__album_int(a, err, &same,
-                                           "SELECT (SELECT value FROM about WHERE key = 'model') = ? AND (SELECT value "
-                                           "FROM about WHERE key = 'dim') = CAST(? AS TEXT)",
-                                           "ti", model, (int64_t)a->dim);
+    const mien_status st =
+        mien__album_int(a, err, &same,
+                        "SELECT (SELECT value FROM about WHERE key = 'model') = ? AND (SELECT value "
+                        "FROM about WHERE key = 'dim') = CAST(? AS TEXT)",
+                        "ti", model, (int64_t)a->dim);
     if (!st && !same)
         return mien__fail(err, MIEN_E_GALLERY_MODEL, "%s: this album was made with another model", a->path);
     return st;
@@ -254,9 +264,10 @@ static mien_status check_model(mien_album *a, const char *model, mien_error *err
 
 static mien_status connect(mien_album *a, const char *path, const char *model, mien_error *err)
 {
-    static const char pragmas[] = "PRAGMA page_size = 8192; PRAGMA secure_delete = ON; PRAGMA cell_size_check = ON;"
-                                  "PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA journal_mode = WAL;"
-                                  "PRAGMA synchronous = FULL";
+    static const char pragmas[] =
+        "PRAGMA page_size = 8192; PRAGMA secure_delete = ON; PRAGMA cell_size_check = ON;"
+        "PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA journal_mode = WAL;"
+        "PRAGMA synchronous = FULL";
     mien_status st = path ? make_private(a, err) : MIEN_OK;
     if (st)
         return st;
@@ -282,10 +293,12 @@ static mien_status connect(mien_album *a, const char *path, const char *model, m
     return mien__album_end(a, st, err);
 }
 
-mien_status mien_album_open(const char *path, const char *model, size_t dim, mien_album **ret, mien_error *err)
+mien_status mien_album_open(const char *path, const char *model, size_t dim, mien_album **ret,
+                            mien_error *err)
 {
     if (!model || !ret || dim < 1 || dim > MAX_DIM)
-        return mien__fail(err, MIEN_E_ARG, "album: a pointer is NULL, or vectors are not of 1..%d numbers", MAX_DIM);
+        return mien__fail(err, MIEN_E_ARG, "album: a pointer is NULL, or vectors are not of 1..%d numbers",
+                          MAX_DIM);
     mien_album *const a = mien_alloc_zero(sizeof *a);
     if (!a)
         return mien__nomem(err, sizeof *a);
@@ -312,7 +325,8 @@ void mien_album_free(mien_album *album)
 mien_status mien__album_group_exists(mien_album *a, int64_t group, mien_error *err)
 {
     int64_t n = 0;
-    const mien_status st = mien__album_int(a, err, &n, "SELECT count(*) FROM people WHERE id = ?", "i", group);
+    const mien_status st =
+        mien__album_int(a, err, &n, "SELECT count(*) FROM people WHERE id = ?", "i", group);
     if (!st && n == 0)
         return mien__fail(err, MIEN_E_NOT_FOUND, "%s: no group %lld", a->path, (long long)group);
     return st;

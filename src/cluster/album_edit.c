@@ -1,5 +1,5 @@
-/* Corrections: names, "not this person", merging and splitting. Each is one transaction and one step of the undo
- * history (album_undo.c), and keeps its groups from being dissolved when the album is grouped anew.
+/* Corrections: names, "not this person", merging and splitting. Each is one transaction and one step of the
+ * undo history (album_undo.c), and keeps its groups from being dissolved when the album is grouped anew.
  */
 #include "cluster/album.h"
 #include <stdio.h>
@@ -14,7 +14,8 @@ static mien_status keep(mien_album *a, int64_t group, mien_error *err)
 static mien_status group_of(mien_album *a, int64_t face, int64_t *ret, mien_error *err)
 {
     int64_t group = -1;
-    const mien_status st = mien__album_int(a, err, &group, "SELECT coalesce(person, 0) FROM face WHERE id = ?", "i", face);
+    const mien_status st =
+        mien__album_int(a, err, &group, "SELECT coalesce(person, 0) FROM face WHERE id = ?", "i", face);
     if (!st && group < 0)
         return mien__fail(err, MIEN_E_NOT_FOUND, "%s: no face %lld", a->path, (long long)face);
     *ret = group;
@@ -26,15 +27,16 @@ static mien_status move(mien_album *a, int64_t face, int64_t from, int64_t to, m
 {
     mien_status st = mien__undo_note(a, MIEN__UNDO_FACE, face, from, "", err);
     if (!st)
-        st = mien__album_run(a, err, "UPDATE face SET person = nullif(?, 0), shown = 0 WHERE id = ?", "ii", to, face);
+        st = mien__album_run(a, err, "UPDATE face SET person = nullif(?, 0), shown = 0 WHERE id = ?", "ii",
+                             to, face);
     return st;
 }
 
 static mien_status refuse(mien_album *a, int64_t face, int64_t group, mien_error *err)
 {
     int64_t there = 0;
-    mien_status st = mien__album_int(a, err, &there, "SELECT count(*) FROM refusal WHERE face = ? AND person = ?", "ii",
-                                     face, group);
+    mien_status st = mien__album_int(
+        a, err, &there, "SELECT count(*) FROM refusal WHERE face = ? AND person = ?", "ii", face, group);
     if (st || there)
         return st;
     st = mien__undo_note(a, MIEN__UNDO_REFUSED, face, group, "", err);
@@ -61,7 +63,8 @@ static mien_status check_name(const char *name, mien_error *err)
     if (!name)
         return mien__fail(err, MIEN_E_ARG, "album: a pointer is NULL");
     if (strlen(name) > MIEN_ALBUM_NAME_BYTES)
-        return mien__fail(err, MIEN_E_LIMIT, "a name of %zu bytes, at most %d", strlen(name), MIEN_ALBUM_NAME_BYTES);
+        return mien__fail(err, MIEN_E_LIMIT, "a name of %zu bytes, at most %d", strlen(name),
+                          MIEN_ALBUM_NAME_BYTES);
     return MIEN_OK;
 }
 
@@ -70,10 +73,11 @@ static mien_status rename_group(mien_album *a, int64_t group, const char *name, 
     sqlite3_stmt *s = NULL;
     bool row = false;
     int64_t other = 0;
-    mien_status st =
-        mien__album_int(a, err, &other, "SELECT id FROM people WHERE name = ? AND name <> '' AND id <> ?", "ti", name, group);
+    mien_status st = mien__album_int(
+        a, err, &other, "SELECT id FROM people WHERE name = ? AND name <> '' AND id <> ?", "ti", name, group);
     if (!st && other)
-        return mien__fail(err, MIEN_E_EXISTS, "%s: group %lld has this name: merge the two", a->path, (long long)other);
+        return mien__fail(err, MIEN_E_EXISTS, "%s: group %lld has this name: merge the two", a->path,
+                          (long long)other);
     if (!st)
         st = mien__album_query(a, err, &s, "SELECT name FROM people WHERE id = ?", "i", group);
     if (!st)
@@ -82,7 +86,8 @@ static mien_status rename_group(mien_album *a, int64_t group, const char *name, 
         st = mien__fail(err, MIEN_E_NOT_FOUND, "%s: no group %lld", a->path, (long long)group);
     const char *const old = st ? NULL : (const char *)sqlite3_column_text(s, 0);
     if (!st)
-        st = old ? mien__undo_note(a, MIEN__UNDO_NAME, group, 0, old, err) : mien__album_fail(a, SQLITE_NOMEM, err);
+        st = old ? mien__undo_note(a, MIEN__UNDO_NAME, group, 0, old, err)
+                 : mien__album_fail(a, SQLITE_NOMEM, err);
     sqlite3_finalize(s);
     if (!st)
         st = mien__album_run(a, err, "UPDATE people SET name = ?, kept = 1 WHERE id = ?", "ti", name, group);
@@ -160,7 +165,8 @@ static mien_status admit(mien_album *a, int64_t face, int64_t group, int64_t ext
     (void)extra;
     const mien_status st = mien__undo_note(a, MIEN__UNDO_ADMITTED, face, group, "", err);
     return st ? st
-              : mien__album_run(a, err, "DELETE FROM refusal WHERE face = ? AND person = ?", "ii", face, group);
+              : mien__album_run(a, err, "DELETE FROM refusal WHERE face = ? AND person = ?", "ii", face,
+                                group);
 }
 
 static mien_status refuse_other(mien_album *a, int64_t face, int64_t group, int64_t into, mien_error *err)
@@ -179,9 +185,9 @@ static mien_status end_group(mien_album *a, int64_t from, int64_t into, mien_err
 {
     sqlite3_stmt *s = NULL;
     bool row = false;
-    mien_status st = mien__album_query(a, err, &s,
-                                       "SELECT f.name, i.name = '' FROM people f, people i WHERE f.id = ? AND i.id = ?",
-                                       "ii", from, into);
+    mien_status st = mien__album_query(
+        a, err, &s, "SELECT f.name, i.name = '' FROM people f, people i WHERE f.id = ? AND i.id = ?", "ii",
+        from, into);
     if (!st)
         st = mien__album_next(a, s, &row, err);
     const char *const text = !st && row ? (const char *)sqlite3_column_text(s, 0) : NULL;
@@ -210,15 +216,17 @@ static mien_status merge(mien_album *a, int64_t into, int64_t from, mien_error *
     if (!st)
         st = keep(a, into, err);
     if (!st) /* whoever refuses one of the two refuses the whole, but for those who are in it */
-        st = for_each(a,
-                      "SELECT r.face, r.person FROM refusal r JOIN face f ON f.id = r.face WHERE r.person = ?1 AND "
-                      "coalesce(f.person, 0) NOT IN (?1, ?2)",
-                      from, into, refuse_other, into, err);
+        st = for_each(
+            a,
+            "SELECT r.face, r.person FROM refusal r JOIN face f ON f.id = r.face WHERE r.person = ?1 AND "
+            "coalesce(f.person, 0) NOT IN (?1, ?2)",
+            from, into, refuse_other, into, err);
     if (!st)
-        st = for_each(a,
-                      "SELECT r.face, r.person FROM refusal r JOIN face f ON f.id = r.face WHERE r.person = ?1 OR "
-                      "(r.person = ?2 AND f.person = ?1)",
-                      from, into, admit, 0, err);
+        st = for_each(
+            a,
+            "SELECT r.face, r.person FROM refusal r JOIN face f ON f.id = r.face WHERE r.person = ?1 OR "
+            "(r.person = ?2 AND f.person = ?1)",
+            from, into, admit, 0, err);
     if (!st)
         st = for_each(a, "SELECT id, person FROM face WHERE person = ?1 AND ?2", from, 1, move_to, into, err);
     return st ? st : end_group(a, from, into, err);
@@ -254,7 +262,8 @@ static mien_status split(mien_album *a, const int64_t *faces, size_t n, int64_t 
     return st;
 }
 
-mien_status mien_album_split(mien_album *album, const int64_t *faces, size_t n, int64_t *ret_group, mien_error *err)
+mien_status mien_album_split(mien_album *album, const int64_t *faces, size_t n, int64_t *ret_group,
+                             mien_error *err)
 {
     char what[96];
     int64_t group = 0;

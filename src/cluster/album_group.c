@@ -1,8 +1,8 @@
 /* Grouping an album: its faces and its people to mien_cluster(), what comes out back into the file.
  *
- * Faces that are in a group are fixed there: a group's number and name stay with the people they were given to,
- * whatever comes in later. A person known by name is a face of no picture that is fixed to the group of that name;
- * first, a group without a name that is near such a person takes the name.
+ * Faces that are in a group are fixed there: a group's number and name stay with the people they were given
+ * to, whatever comes in later. A person known by name is a face of no picture that is fixed to the group of
+ * that name; first, a group without a name that is near such a person takes the name.
  */
 #include "cluster/album.h"
 #include "cluster/cluster.h"
@@ -10,12 +10,13 @@
 
 typedef struct work {
     mien_album *a;
-    size_t n, n_people, n_groups; /* faces; people given; groups, those still to be made for people among them */
-    size_t n_known;               /* groups that are in the file */
-    int64_t *groups;              /* [n_groups] ids, ascending for the known ones; 0: to be made */
-    int64_t *faces;               /* [n] ids */
-    const char **names;           /* [n_groups] of those to be made */
-    float *vecs;                  /* [n + n_people][dim] */
+    size_t n, n_people,
+        n_groups;       /* faces; people given; groups, those still to be made for people among them */
+    size_t n_known;     /* groups that are in the file */
+    int64_t *groups;    /* [n_groups] ids, ascending for the known ones; 0: to be made */
+    int64_t *faces;     /* [n] ids */
+    const char **names; /* [n_groups] of those to be made */
+    float *vecs;        /* [n + n_people][dim] */
     uint64_t *pictures;
     float *quality;
     int32_t *fixed;
@@ -50,8 +51,8 @@ static mien_status work_open(work *w, mien_album *a, size_t n_people, mien_error
     if (st)
         return st;
     if (n_people > MIEN_CLUSTER_MAX_FACES || n > MIEN_CLUSTER_MAX_FACES)
-        return mien__fail(err, MIEN_E_LIMIT, "%s: %lld faces and %zu people, at most %d each", a->path, (long long)n,
-                          n_people, MIEN_CLUSTER_MAX_FACES);
+        return mien__fail(err, MIEN_E_LIMIT, "%s: %lld faces and %zu people, at most %d each", a->path,
+                          (long long)n, n_people, MIEN_CLUSTER_MAX_FACES);
     const size_t total = (size_t)n + n_people;
     w->n = (size_t)n;
     w->groups = mien_alloc_array((size_t)n_groups + n_people, sizeof *w->groups);
@@ -63,8 +64,8 @@ static mien_status work_open(work *w, mien_album *a, size_t n_people, mien_error
     w->fixed = mien_alloc_array(total, sizeof *w->fixed);
     w->nots = mien_alloc_array((size_t)n_nots, sizeof *w->nots);
     w->results = mien_alloc_array(total, sizeof *w->results);
-    if (!w->groups || !w->names || !w->faces || !w->vecs || !w->pictures || !w->quality || !w->fixed || !w->nots ||
-        !w->results)
+    if (!w->groups || !w->names || !w->faces || !w->vecs || !w->pictures || !w->quality || !w->fixed ||
+        !w->nots || !w->results)
         return mien__nomem(err, total * a->dim * sizeof *w->vecs);
     return MIEN_OK;
 }
@@ -101,10 +102,11 @@ static mien_status read_groups(work *w, mien_error *err)
 static mien_status read_faces(work *w, mien_error *err)
 {
     sqlite3_stmt *s = NULL;
-    mien_status st = mien__album_query(w->a, err, &s,
-                                       "SELECT f.id, f.picture, coalesce(f.person, 0), f.quality, t.vec FROM face f LEFT "
-                                       "JOIN template t ON t.face = f.id ORDER BY f.id",
-                                       "");
+    mien_status st =
+        mien__album_query(w->a, err, &s,
+                          "SELECT f.id, f.picture, coalesce(f.person, 0), f.quality, t.vec FROM face f LEFT "
+                          "JOIN template t ON t.face = f.id ORDER BY f.id",
+                          "");
     size_t i = 0;
     for (bool row = false; !st; i++) {
         st = mien__album_next(w->a, s, &row, err);
@@ -152,9 +154,10 @@ static mien_status read_nots(work *w, mien_error *err)
 
 /* ---- people known by name ---- */
 
-/* The group without a name that is nearest to a person, near enough to be that person; n_known when there is none. */
-static size_t nearest_nameless(const work *w, const bool *nameless, const float *vec, const mien_cluster_opts *o,
-                               double *sums, size_t *counts)
+/* The group without a name that is nearest to a person, near enough to be that person; n_known when there is
+ * none. */
+static size_t nearest_nameless(const work *w, const bool *nameless, const float *vec,
+                               const mien_cluster_opts *o, double *sums, size_t *counts)
 {
     memset(sums, 0, w->n_known * sizeof *sums);
     memset(counts, 0, w->n_known * sizeof *counts);
@@ -180,13 +183,15 @@ static size_t nearest_nameless(const work *w, const bool *nameless, const float 
     return best;
 }
 
-/* Which group is the person's: the one of that name, else a nameless one that is near, which takes the name, else one to
- * be made. */
-static mien_status place_person(work *w, const mien_album_person *person, bool *nameless, const mien_cluster_opts *o,
-                                double *sums, size_t *counts, int32_t *ret, mien_error *err)
+/* Which group is the person's: the one of that name, else a nameless one that is near, which takes the name,
+ * else one to be made. */
+static mien_status place_person(work *w, const mien_album_person *person, bool *nameless,
+                                const mien_cluster_opts *o, double *sums, size_t *counts, int32_t *ret,
+                                mien_error *err)
 {
     int64_t id = 0;
-    mien_status st = mien__album_int(w->a, err, &id, "SELECT id FROM people WHERE name = ?", "t", person->name);
+    mien_status st =
+        mien__album_int(w->a, err, &id, "SELECT id FROM people WHERE name = ?", "t", person->name);
     if (st)
         return st;
     size_t at = id ? place_of(w->groups, w->n_known, id) : w->n_known;
@@ -212,7 +217,8 @@ static mien_status place_person(work *w, const mien_album_person *person, bool *
     return st;
 }
 
-static mien_status place_people(work *w, const mien_album_person *people, const mien_cluster_opts *o, mien_error *err)
+static mien_status place_people(work *w, const mien_album_person *people, const mien_cluster_opts *o,
+                                mien_error *err)
 {
     if (!w->n_people)
         return MIEN_OK;
@@ -228,7 +234,8 @@ static mien_status place_people(work *w, const mien_album_person *people, const 
     for (size_t i = 0; i < w->n_people && !st; i++) {
         const mien_album_person *const p = &people[i];
         if (!p->name || !p->vec || strlen(p->name) > MIEN_ALBUM_NAME_BYTES) {
-            st = mien__fail(err, MIEN_E_ARG, "album: person %zu has no name, too long a one, or no vector", i);
+            st =
+                mien__fail(err, MIEN_E_ARG, "album: person %zu has no name, too long a one, or no vector", i);
             break;
         }
         memcpy(w->vecs + (w->n + i) * w->a->dim, p->vec, w->a->dim * sizeof *p->vec);
@@ -266,14 +273,15 @@ static mien_status make_group(work *w, int32_t group, size_t *ret_new, mien_erro
     if (w->groups[group])
         return MIEN_OK;
     const char *const name = w->names[group];
-    const mien_status st = mien__album_run(w->a, err, "INSERT INTO people VALUES(NULL, ?, 0)", "t", name ? name : "");
+    const mien_status st =
+        mien__album_run(w->a, err, "INSERT INTO people VALUES(NULL, ?, 0)", "t", name ? name : "");
     w->groups[group] = sqlite3_last_insert_rowid(w->a->db);
     *ret_new += !name;
     return st;
 }
 
-/* People come last in `results`; a group that only its person is in is not made, and the picture of a person is no
- * face to show. */
+/* People come last in `results`; a group that only its person is in is not made, and the picture of a person
+ * is no face to show. */
 static mien_status save(work *w, int32_t n_groups, mien_album_grouped *ret, mien_error *err)
 {
     sqlite3_stmt *update = NULL;
@@ -298,7 +306,8 @@ static mien_status save(work *w, int32_t n_groups, mien_album_grouped *ret, mien
         const int32_t group = w->results[i].group;
         if (group != MIEN_CLUSTER_NONE)
             st = make_group(w, group, &ret->n_new, err);
-        ret->n_joined += w->fixed[i] == MIEN_CLUSTER_NONE && group != MIEN_CLUSTER_NONE && group < (int32_t)w->n_groups;
+        ret->n_joined +=
+            w->fixed[i] == MIEN_CLUSTER_NONE && group != MIEN_CLUSTER_NONE && group < (int32_t)w->n_groups;
         if (!st)
             st = save_face(w, i, update, err);
     }
@@ -325,8 +334,8 @@ static mien_status group(work *w, const mien_cluster_opts *opts, const mien_albu
         st = read_nots(w, err);
     if (!st)
         st = place_people(w, people, opts, err);
-    const mien_cluster_input input = { w->vecs,  w->n + w->n_people, w->a->dim, w->pictures, w->quality,
-                                       w->fixed, w->nots,            w->n_nots };
+    const mien_cluster_input input = { w->vecs,    w->n + w->n_people, w->a->dim, w->pictures,
+                                       w->quality, w->fixed,           w->nots,   w->n_nots };
     mien_cluster_opts o = *opts;
     o.first_group = (int32_t)w->n_groups;
     if (!st)
@@ -334,8 +343,9 @@ static mien_status group(work *w, const mien_cluster_opts *opts, const mien_albu
     return st ? st : save(w, n_groups, ret, err);
 }
 
-mien_status mien_album_group(mien_album *album, const mien_cluster_opts *opts, const mien_album_person *people, size_t n,
-                             int anew, mien_album_grouped *ret, mien_error *err)
+mien_status mien_album_group(mien_album *album, const mien_cluster_opts *opts,
+                             const mien_album_person *people, size_t n, int anew, mien_album_grouped *ret,
+                             mien_error *err)
 {
     work w = { 0 };
     mien_album_grouped grouped = { 0, 0 };

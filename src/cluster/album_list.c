@@ -22,10 +22,11 @@ static const char *text_at(list *l, sqlite3_stmt *s, int column)
 static mien_status read_groups(mien_album *a, list *l, mien_error *err)
 {
     sqlite3_stmt *s = NULL;
-    mien_status st = mien__album_query(a, err, &s,
-                                       "SELECT p.id, count(f.id) AS n, p.name FROM people p LEFT JOIN face f ON f.person = "
-                                       "p.id GROUP BY p.id HAVING n > 0 OR p.name <> '' ORDER BY n DESC, p.id",
-                                       "");
+    mien_status st = mien__album_query(
+        a, err, &s,
+        "SELECT p.id, count(f.id) AS n, p.name FROM people p LEFT JOIN face f ON f.person = "
+        "p.id GROUP BY p.id HAVING n > 0 OR p.name <> '' ORDER BY n DESC, p.id",
+        "");
     size_t first = 0;
     for (bool row = false; !st;) {
         st = mien__album_next(a, s, &row, err);
@@ -48,8 +49,10 @@ static mien_status read_faces(mien_album *a, list *l, size_t capacity, mien_erro
     mien_status st = mien__album_query(
         a, err, &s,
         "SELECT f.id, coalesce(f.person, 0), f.shape, f.quality, f.similarity, f.confidence, f.shown, i.path "
-        "FROM face f JOIN picture i ON i.id = f.picture LEFT JOIN (SELECT person AS g, count(*) AS n FROM face GROUP BY "
-        "person) c ON c.g = f.person ORDER BY f.person IS NULL, c.n DESC, f.person, f.shown DESC, f.confidence DESC, "
+        "FROM face f JOIN picture i ON i.id = f.picture LEFT JOIN (SELECT person AS g, count(*) AS n FROM "
+        "face GROUP BY "
+        "person) c ON c.g = f.person ORDER BY f.person IS NULL, c.n DESC, f.person, f.shown DESC, "
+        "f.confidence DESC, "
         "f.id",
         "");
     for (bool row = false; !st && l->pub.n_faces <= capacity;) {

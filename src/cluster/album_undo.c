@@ -1,8 +1,8 @@
 /* Taking corrections back.
  *
- * A correction is a step: rows that say what was so before, in the order in which it was changed. To take it back
- * they are applied from the last to the first. Rows name faces and groups by number; what has gone in the
- * meantime is passed over. Values are data, never statements: the file is not trusted.
+ * A correction is a step: rows that say what was so before, in the order in which it was changed. To take it
+ * back they are applied from the last to the first. Rows name faces and groups by number; what has gone in
+ * the meantime is passed over. Values are data, never statements: the file is not trusted.
  */
 #include "cluster/album.h"
 #include <string.h>
@@ -30,22 +30,22 @@ static mien_status apply(mien_album *a, int64_t kind, int64_t x, int64_t y, cons
     case MIEN__UNDO_STEP:
         return MIEN_OK;
     case MIEN__UNDO_FACE:
-        return mien__album_run(a, err, "UPDATE face SET person = (SELECT id FROM people WHERE id = ?) WHERE id = ?",
-                               "ii", y, x);
-    case MIEN__UNDO_NAME:
         return mien__album_run(
-            a, err,
-            "UPDATE people SET name = ?1 WHERE id = ?2 AND (?1 = '' OR NOT EXISTS (SELECT 1 FROM people WHERE name = "
-            "?1))",
-            "ti", text, x);
+            a, err, "UPDATE face SET person = (SELECT id FROM people WHERE id = ?) WHERE id = ?", "ii", y, x);
+    case MIEN__UNDO_NAME:
+        return mien__album_run(a, err,
+                               "UPDATE people SET name = ?1 WHERE id = ?2 AND (?1 = '' OR NOT EXISTS (SELECT "
+                               "1 FROM people WHERE name = "
+                               "?1))",
+                               "ti", text, x);
     case MIEN__UNDO_MADE:
         return mien__album_run(a, err, "DELETE FROM people WHERE id = ?", "i", x);
     case MIEN__UNDO_GONE:
-        return mien__album_run(
-            a, err,
-            "INSERT OR IGNORE INTO people SELECT ?1, CASE WHEN EXISTS (SELECT 1 FROM people WHERE name = ?2) THEN '' "
-            "ELSE ?2 END, 1",
-            "it", x, text);
+        return mien__album_run(a, err,
+                               "INSERT OR IGNORE INTO people SELECT ?1, CASE WHEN EXISTS (SELECT 1 FROM "
+                               "people WHERE name = ?2) THEN '' "
+                               "ELSE ?2 END, 1",
+                               "it", x, text);
     case MIEN__UNDO_REFUSED:
         return mien__album_run(a, err, "DELETE FROM refusal WHERE face = ? AND person = ?", "ii", x, y);
     case MIEN__UNDO_ADMITTED:

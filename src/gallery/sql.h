@@ -3,12 +3,14 @@
 #define MIEN_SRC_GALLERY_SQL_H
 
 /* columns of a person, in the order that record.c reads */
-#define MIEN__PERSON_COLUMNS                                                                            \
-    "id, key, name, note, consent, given_ms, expires_ms, created_ms, changed_ms, seen_ms, n_faces, n_images, " \
+#define MIEN__PERSON_COLUMNS                                                                         \
+    "id, key, name, note, consent, given_ms, expires_ms, created_ms, changed_ms, seen_ms, n_faces, " \
+    "n_images, "                                                                                     \
     "stamp"
 /* columns of a face, in the order that faces.c reads */
-#define MIEN__FACE_COLUMNS                                                                              \
-    "id, person, shape, source, created_ms, outlier, fit, exists(select 1 from image where image.face = face.id)"
+#define MIEN__FACE_COLUMNS                                                                                \
+    "id, person, shape, source, created_ms, outlier, fit, exists(select 1 from image where image.face = " \
+    "face.id)"
 
 /* clang-format off */
 #define MIEN__SQL_LIST(X)                                                                               \
