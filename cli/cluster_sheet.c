@@ -48,16 +48,23 @@ static void write_text(mien_image *sheet, float x, float y, float px, mien_color
 
 /* ---- tiles ---- */
 
+/* A stretch of `side` around `centre`, moved to lie within 0..`size` if it fits. */
+static double start_of(double centre, double side, double size)
+{
+    const double at = centre - side / 2;
+    return at < 0 ? 0 : at + side > size ? size - side : at;
+}
+
 static mien_status cut(const mien_image *picture, const mien_album_face *f, mien_image **ret, mien_error *err)
 {
+    const mien_image_view view = mien_image_view_of(picture);
     const double scale = mien_image_scale(picture);
     const double w = (double)(f->face.x1 - f->face.x0) / scale, h = (double)(f->face.y1 - f->face.y0) / scale;
-    const double side = ROOM * fmax(fmax(w, h), 1);
-    const double k = TILE_PX / side;
-    const double cx = (double)(f->face.x0 + f->face.x1) / (2 * scale),
-                 cy = (double)(f->face.y0 + f->face.y1) / (2 * scale);
-    const mien_affine to_tile = { { k, 0, (side / 2 - cx) * k, 0, k, (side / 2 - cy) * k } };
-    return mien_warp(mien_image_view_of(picture), &to_tile, TILE_PX, TILE_PX, ret, err);
+    const double side = fmin(ROOM * fmax(fmax(w, h), 1), fmin(view.width, view.height)), k = TILE_PX / side;
+    const double x = start_of((double)(f->face.x0 + f->face.x1) / (2 * scale), side, view.width);
+    const double y = start_of((double)(f->face.y0 + f->face.y1) / (2 * scale), side, view.height);
+    const mien_affine to_tile = { { k, 0, -x * k, 0, k, -y * k } };
+    return mien_warp(view, &to_tile, TILE_PX, TILE_PX, ret, err);
 }
 
 /* The last picture read: faces of one picture often stand in one call after another. */

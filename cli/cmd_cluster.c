@@ -14,7 +14,7 @@
 typedef struct cluster_opts {
     cli_common common; /* first */
     const char *state, *model, *sheet;
-    int format, anew, judge, min_faces, neighbours, undo;
+    int format, anew, judge, poor, min_faces, neighbours, undo;
     double fmr, link_fmr;
     const char *name, *not_this, *merge, *split, *forget;
 } cluster_opts;
@@ -114,6 +114,14 @@ static const cli_option options[] = {
       .min = 1,
       .max = 1000000,
       .brief = "least faces of a group" },
+    { .name = "poor",
+      .kind = CLI_FLAG,
+      OPT(poor),
+      .rare = 1,
+      .brief = "group faces that are too small, blurred, dark or turned, too",
+      .more = "Such faces are like each other rather than like anybody, and glue people together; without "
+              "this they are "
+              "in no group, unless you put them into one." },
     { .name = "neighbours",
       .kind = CLI_INT,
       OPT(neighbours),
@@ -128,7 +136,7 @@ static const cli_option options[] = {
       OPT(judge),
       .rare = 1,
       .brief = "folders are people: say how well the groups match them",
-      .more = "B-cubed and pairwise precision, recall and F1." },
+      .more = "B-cubed and pairwise precision, recall and F1, of the largest face of each picture." },
     { .name = "model",
       .letter = 'm',
       .kind = CLI_TEXT,
@@ -184,7 +192,12 @@ static mien_status embed(const cluster_run *run, cli_kit *kit, const cli_seen *s
     if (st == MIEN_OK)
         st = mien_quality_measure(view, &seen->faces[i], &quality, &r->err);
     if (st == MIEN_OK)
-        r->faces[r->n++] = (mien_album_new_face){ cli_seen_face(seen, i), quality.score, vec };
+        r->faces[r->n++] =
+            (mien_album_new_face){ cli_seen_face(seen, i),
+                                   run->opts->poor || mien_quality_reason(&quality, NULL) == MIEN_REASON_NONE
+                                       ? fmaxf(quality.score, 1e-3f)
+                                       : 0,
+                                   vec };
     return st;
 }
 
@@ -411,45 +424,52 @@ static int group(const cluster_run *run, const mien_model *model, cli_clustered 
 
 /* ---- judging ---- */
 
-/* Whose picture this is: the folder it lies in. */
-static size_t folder_of(const char *path, const char **ret)
-{
-    const char *const slash = strrchr(path, '/');
-    *ret = path;
-    return slash ? (size_t)(slash - path) : 0;
-}
-
 typedef struct person {
-    const char *folder;
-    size_t len, face;
+    const char *path;
+    size_t len, face; /* of the folder */
+    float area;
 } person;
 
+/* By folder, then picture, the largest face first. */
 static int by_folder(const void *a, const void *b)
 {
     const person *const x = a, *const y = b;
     const size_t len = x->len < y->len ? x->len : y->len;
-    const int order = memcmp(x->folder, y->folder, len);
-    return order ? order : x->len < y->len ? -1 : x->len > y->len;
+    const int order = memcmp(x->path, y->path, len);
+    if (order || x->len != y->len)
+        return order ? order : x->len < y->len ? -1 : 1;
+    const int picture = strcmp(x->path, y->path);
+    if (picture)
+        return picture;
+    return x->area > y->area ? -1 : x->area < y->area ? 1 : x->face < y->face ? -1 : 1;
 }
 
+/* Of each picture only the largest face is judged: the folder says whose it is. */
 static int judge(const mien_album_list *list, mien_cluster_scores *ret)
 {
     person *const people = cli_alloc(list->n_faces, sizeof *people);
     int32_t *const truth = cli_alloc(list->n_faces, sizeof *truth), *const found = cli_alloc(list->n_faces,
                                                                                              sizeof *found);
     mien_error err = MIEN_ERROR_INIT;
+    size_t n = 0;
+    int32_t who = 0;
     for (size_t i = 0; i < list->n_faces; i++) {
-        people[i].len = folder_of(list->faces[i].path, &people[i].folder);
-        people[i].face = i;
-        found[i] =
-            list->faces[i].group ? (int32_t)(cli_cluster_group(list, i) - list->groups) : MIEN_CLUSTER_NONE;
+        const mien_face *const f = &list->faces[i].face;
+        const char *const slash = strrchr(list->faces[i].path, '/');
+        people[i] = (person){ list->faces[i].path, slash ? (size_t)(slash - list->faces[i].path) : 0, i,
+                              (f->x1 - f->x0) * (f->y1 - f->y0) };
     }
     qsort(people, list->n_faces, sizeof *people, by_folder);
-    for (size_t i = 0, who = 0; i < list->n_faces; i++) {
-        who += i && by_folder(&people[i - 1], &people[i]) != 0;
-        truth[people[i].face] = (int32_t)who;
+    for (size_t i = 0; i < list->n_faces; i++) {
+        const person *const p = &people[i], *const before = i ? &people[i - 1] : NULL;
+        if (before && !strcmp(before->path, p->path))
+            continue;
+        who += before && (before->len != p->len || memcmp(before->path, p->path, p->len) != 0);
+        const mien_album_group_info *const g = cli_cluster_group(list, p->face);
+        truth[n] = who;
+        found[n++] = g ? (int32_t)(g - list->groups) : MIEN_CLUSTER_NONE;
     }
-    const mien_status st = mien_cluster_score(found, truth, list->n_faces, ret, &err);
+    const mien_status st = mien_cluster_score(found, truth, n, ret, &err);
     free(people);
     free(truth);
     free(found);

@@ -42,8 +42,9 @@ typedef struct mien_album_picture {
 
 /** A face to add. */
 typedef struct mien_album_new_face {
-    mien_face face;   /**< px of the picture */
-    float quality;    /**< higher is better; who represents a group */
+    mien_face face; /**< px of the picture */
+    float quality;  /**< higher is better: who represents a group; 0: too poor to be grouped, kept in no group
+                         until somebody puts it into one */
     const float *vec; /**< [dim] unit vector */
 } mien_album_new_face;
 

@@ -8,6 +8,9 @@
 #include "cluster/cluster.h"
 #include <string.h>
 
+/* Faces that are too poor to be grouped stay where people have put them. */
+#define TAKES_PART "(f.quality > 0 OR f.person NOT NULL)"
+
 typedef struct work {
     mien_album *a;
     size_t n, n_people,
@@ -43,7 +46,7 @@ static mien_status work_open(work *w, mien_album *a, size_t n_people, mien_error
 {
     int64_t n = 0, n_groups = 0, n_nots = 0;
     *w = (work){ .a = a, .n_people = n_people };
-    mien_status st = mien__album_int(a, err, &n, "SELECT count(*) FROM face", "");
+    mien_status st = mien__album_int(a, err, &n, "SELECT count(*) FROM face f WHERE " TAKES_PART, "");
     if (!st)
         st = mien__album_int(a, err, &n_groups, "SELECT count(*) FROM people", "");
     if (!st)
@@ -105,7 +108,7 @@ static mien_status read_faces(work *w, mien_error *err)
     mien_status st =
         mien__album_query(w->a, err, &s,
                           "SELECT f.id, f.picture, coalesce(f.person, 0), f.quality, t.vec FROM face f LEFT "
-                          "JOIN template t ON t.face = f.id ORDER BY f.id",
+                          "JOIN template t ON t.face = f.id WHERE " TAKES_PART " ORDER BY f.id",
                           "");
     size_t i = 0;
     for (bool row = false; !st; i++) {
@@ -135,7 +138,9 @@ static mien_status read_faces(work *w, mien_error *err)
 static mien_status read_nots(work *w, mien_error *err)
 {
     sqlite3_stmt *s = NULL;
-    mien_status st = mien__album_query(w->a, err, &s, "SELECT face, person FROM refusal", "");
+    mien_status st = mien__album_query(
+        w->a, err, &s,
+        "SELECT r.face, r.person FROM refusal r JOIN face f ON f.id = r.face WHERE " TAKES_PART, "");
     for (bool row = false; !st;) {
         st = mien__album_next(w->a, s, &row, err);
         if (st || !row)
