@@ -50,7 +50,7 @@ mien_status mien__album_fail(const mien_album *a, int rc, mien_error *err)
     case SQLITE_LOCKED:
         return mien__fail(err, MIEN_E_GALLERY_BUSY, "%s: another program is writing to this album", a->path);
     case SQLITE_NOTADB:
-        return mien__fail(err, MIEN_E_GALLERY_FORMAT, "%s is not an album", a->path);
+        return mien__fail(err, MIEN_E_GALLERY_FORMAT, "%s: not an album", a->path);
     case SQLITE_CORRUPT:
     case SQLITE_CONSTRAINT:
     case SQLITE_MISMATCH:
@@ -230,7 +230,7 @@ static mien_status check_schema(mien_album *a, mien_error *err)
     if (!st)
         st = mien__album_int(a, err, &version, "PRAGMA user_version", "");
     if (!st && id != APPLICATION_ID)
-        return mien__fail(err, MIEN_E_GALLERY_FORMAT, "%s is not an album", a->path);
+        return mien__fail(err, MIEN_E_GALLERY_FORMAT, "%s: not an album", a->path);
     if (!st && version != VERSION)
         return mien__fail(err, MIEN_E_GALLERY_FORMAT, "%s: album of version %lld, this program knows %d",
                           a->path, (long long)version, VERSION);
