@@ -75,8 +75,9 @@ typedef struct mien_gallery_info {
     int64_t created_ms, changed_ms;
     uint64_t file_bytes;
     char purpose[512];
-    uint64_t audit_entries; /**< of the audit chain, and the hash of its newest, hex: noted elsewhere they show */
-    char audit_head[65];    /**< a file that was put back as it was earlier */
+    uint64_t
+        audit_entries; /**< of the audit chain, and the hash of its newest, hex: noted elsewhere they show */
+    char audit_head[65]; /**< a file that was put back as it was earlier */
 } mien_gallery_info;
 
 MIEN_API MIEN_MUST_USE mien_status mien_gallery_info_of(mien_gallery *gallery, mien_gallery_info *ret,
@@ -161,8 +162,8 @@ typedef struct mien_enrolment {
     double other_threshold;      /**< cosine at which another person is "the same": refuse with
                                       LOOKS_LIKE_ANOTHER_PERSON; 2 to skip */
     int force;                   /**< 1: enrol against every reason but DO_NOT_ENROL */
-    double unlike_threshold;     /**< cosine with the template that the person has, below which the face is refused
-                                      with UNLIKE_THE_PERSON; -2 to skip */
+    double unlike_threshold;     /**< cosine with the template that the person has, below which the face is
+                                    refused     with UNLIKE_THE_PERSON; -2 to skip */
 } mien_enrolment;
 
 #define MIEN_ENROLMENT_INIT                                                                              \

@@ -166,7 +166,8 @@ done:
 mien_status mien__file_sync_folder(const char *path, mien_error *err)
 {
     const char *const slash = strrchr(path, '/');
-    char *const folder = slash ? mien_strndup(path, slash == path ? 1 : (size_t)(slash - path)) : mien_strdup(".");
+    char *const folder =
+        slash ? mien_strndup(path, slash == path ? 1 : (size_t)(slash - path)) : mien_strdup(".");
     if (!folder)
         return mien__nomem(err, strlen(path));
     mien_status status = MIEN_OK;

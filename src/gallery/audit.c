@@ -1,10 +1,11 @@
-/* The audit chain: hash = BLAKE2b-256 keyed with the gallery's audit key over the hash before, number, time, action,
- * subject, actor and detail, each text with its length before it.
+/* The audit chain: hash = BLAKE2b-256 keyed with the gallery's audit key over the hash before, number, time,
+ * action, subject, actor and detail, each text with its length before it.
  *
- * So any change, removal or reordering of entries shows, up to the newest: that is held by a keyed tag over the state
- * row (counters and head). What it cannot show is a file put back whole as it was earlier, or, where the gallery is not
- * encrypted, a chain written anew by somebody who has the file and so the key; `head` in the gallery's info can be
- * noted elsewhere for that. Actor and detail are sealed in an encrypted gallery; actions and times are not.
+ * So any change, removal or reordering of entries shows, up to the newest: that is held by a keyed tag over
+ * the state row (counters and head). What it cannot show is a file put back whole as it was earlier, or,
+ * where the gallery is not encrypted, a chain written anew by somebody who has the file and so the key;
+ * `head` in the gallery's info can be noted elsewhere for that. Actor and detail are sealed in an encrypted
+ * gallery; actions and times are not.
  */
 #include "gallery/gallery.h"
 #include <sodium.h>
@@ -66,7 +67,8 @@ static void hash_entry(const mien_gallery *g, const uint8_t before[MIEN__DIGEST_
     sodium_memzero(&h, sizeof h);
 }
 
-mien_status mien__audit_append(mien_gallery *g, const char *action, int64_t person, const char *detail, mien_error *err)
+mien_status mien__audit_append(mien_gallery *g, const char *action, int64_t person, const char *detail,
+                               mien_error *err)
 {
     uint8_t subject[MIEN__DIGEST_BYTES], hash[MIEN__DIGEST_BYTES];
     mien__state *const state = &g->state;
@@ -80,16 +82,16 @@ mien_status mien__audit_append(mien_gallery *g, const char *action, int64_t pers
     mien_status st = mien__buf_append(&body, actor, strlen(actor) + 1, err);
     if (!st)
         st = mien__buf_append(&body, detail, strlen(detail), err);
-    const entry e = { state->audit_entries + 1, mien__clock_ms(), action, subject, person ? sizeof subject : 0,
-                      (const char *)body.data,  body.size };
+    const entry e = { state->audit_entries + 1,    mien__clock_ms(),        action,   subject,
+                      person ? sizeof subject : 0, (const char *)body.data, body.size };
     if (!st)
-        st = mien__seal(g, g->shared->keys->meta, (mien__place){ MIEN__KIND_AUDIT, 0, e.number }, e.body, e.body_bytes,
-                        &sealed, err);
+        st = mien__seal(g, g->shared->keys->meta, (mien__place){ MIEN__KIND_AUDIT, 0, e.number }, e.body,
+                        e.body_bytes, &sealed, err);
     if (st)
         goto done;
     hash_entry(g, state->audit_head, &e, hash);
-    st = mien__sql_run(g, MIEN__SQL_AUDIT_ADD, err, "iitbbb", e.number, e.time_ms, e.action, e.subject, e.subject_bytes,
-                       sealed.data, sealed.size, hash, sizeof hash);
+    st = mien__sql_run(g, MIEN__SQL_AUDIT_ADD, err, "iitbbb", e.number, e.time_ms, e.action, e.subject,
+                       e.subject_bytes, sealed.data, sealed.size, hash, sizeof hash);
     if (st)
         goto done;
     state->audit_entries = e.number;
@@ -119,7 +121,8 @@ static mien_status read_entry(mien_gallery *g, sqlite3_stmt *row, stored *ret, m
     stored s = { .e.number = sqlite3_column_int64(row, 0), .e.time_ms = sqlite3_column_int64(row, 1) };
     const char *const action = (const char *)sqlite3_column_text(row, 2);
     s.e.subject_bytes = (size_t)sqlite3_column_bytes(row, 3);
-    if (!action || strlen(action) > ACTION_MAX || (s.e.subject_bytes != 0 && s.e.subject_bytes != sizeof s.subject) ||
+    if (!action || strlen(action) > ACTION_MAX ||
+        (s.e.subject_bytes != 0 && s.e.subject_bytes != sizeof s.subject) ||
         sqlite3_column_bytes(row, 5) != MIEN__DIGEST_BYTES)
         return mien__fail(err, MIEN_E_GALLERY_CORRUPT, "entry %lld of the audit chain is damaged",
                           (long long)s.e.number);
@@ -127,9 +130,9 @@ static mien_status read_entry(mien_gallery *g, sqlite3_stmt *row, stored *ret, m
     if (s.e.subject_bytes)
         memcpy(s.subject, sqlite3_column_blob(row, 3), sizeof s.subject);
     memcpy(s.hash, sqlite3_column_blob(row, 5), sizeof s.hash);
-    const mien_status st = mien__unseal(g, g->shared->keys->meta, (mien__place){ MIEN__KIND_AUDIT, 0, s.e.number },
-                                        sqlite3_column_blob(row, 4), (size_t)sqlite3_column_bytes(row, 4), &s.body,
-                                        &s.e.body_bytes, err);
+    const mien_status st = mien__unseal(
+        g, g->shared->keys->meta, (mien__place){ MIEN__KIND_AUDIT, 0, s.e.number },
+        sqlite3_column_blob(row, 4), (size_t)sqlite3_column_bytes(row, 4), &s.body, &s.e.body_bytes, err);
     if (!st)
         *ret = s;
     return st;
@@ -163,7 +166,8 @@ static int report(const stored *s, mien_audit_fn fn, void *user)
 enum { BATCH = 64 };
 
 /* Read up to BATCH entries after `after`, so that no statement is open while callers run. */
-static mien_status read_batch(mien_gallery *g, int64_t after, stored *batch, size_t limit, size_t *ret_n, mien_error *err)
+static mien_status read_batch(mien_gallery *g, int64_t after, stored *batch, size_t limit, size_t *ret_n,
+                              mien_error *err)
 {
     sqlite3_stmt *s = NULL;
     size_t n = 0;
@@ -182,8 +186,8 @@ static mien_status read_batch(mien_gallery *g, int64_t after, stored *batch, siz
     return st;
 }
 
-mien_status mien_gallery_audit(mien_gallery *gallery, uint64_t after, size_t limit, mien_audit_fn fn, void *user,
-                               mien_error *err)
+mien_status mien_gallery_audit(mien_gallery *gallery, uint64_t after, size_t limit, mien_audit_fn fn,
+                               void *user, mien_error *err)
 {
     if (!gallery || !fn)
         return mien__fail(err, MIEN_E_ARG, "gallery or callback is NULL");
@@ -209,8 +213,8 @@ mien_status mien_gallery_audit(mien_gallery *gallery, uint64_t after, size_t lim
     return st;
 }
 
-mien_status mien_gallery_audit_add(mien_gallery *gallery, const char *action, int64_t person, const char *detail,
-                                   mien_error *err)
+mien_status mien_gallery_audit_add(mien_gallery *gallery, const char *action, int64_t person,
+                                   const char *detail, mien_error *err)
 {
     if (!gallery || !action || !action[0] || person < 0)
         return mien__fail(err, MIEN_E_ARG, "gallery or action is missing");
@@ -218,13 +222,14 @@ mien_status mien_gallery_audit_add(mien_gallery *gallery, const char *action, in
     if (st || (st = mien__text_check("detail", detail ? detail : "", DETAIL_MAX, err)) ||
         (st = mien__write_begin(gallery, err)))
         return st;
-    return mien__write_end(gallery, mien__audit_append(gallery, action, person, detail ? detail : "{}", err), err);
+    return mien__write_end(gallery, mien__audit_append(gallery, action, person, detail ? detail : "{}", err),
+                           err);
 }
 
 /* ---- verifying ---- */
 
-static mien_status chain_fault(mien_status *first, mien_fault_fn fn, void *user, mien_error *err, const char *text,
-                               int64_t number)
+static mien_status chain_fault(mien_status *first, mien_fault_fn fn, void *user, mien_error *err,
+                               const char *text, int64_t number)
 {
     mien_error fault = MIEN_ERROR_INIT;
     (void)mien__fail(&fault, MIEN_E_GALLERY_CORRUPT, "audit chain: %s (entry %lld)", text, (long long)number);

@@ -1,5 +1,5 @@
-/* Making a gallery: under another name in the same folder, then linked to its own, so that there is a whole gallery or
- * none, and of two programs that make one at the same time the second is told.
+/* Making a gallery: under another name in the same folder, then linked to its own, so that there is a whole
+ * gallery or none, and of two programs that make one at the same time the second is told.
  */
 #include "gallery/store.h"
 #include <errno.h>
@@ -23,8 +23,9 @@ static mien_status add_gallery_row(mien_gallery *g, const mien_gallery_opts *opt
     if (!st)
         st = mien__sql_run(g, MIEN__SQL_GALLERY_ADD, err, "bittibiiibb", g->shared->id, sizeof g->shared->id,
                            mien__clock_ms(), model, name, (int64_t)info->embedding_len,
-                           sealed.data ? (const void *)sealed.data : "", sealed.size, (int64_t)kdf->kind, kdf->ops,
-                           kdf->memory_bytes, kdf->salt, sizeof kdf->salt, kdf->secret, kdf->secret_bytes);
+                           sealed.data ? (const void *)sealed.data : "", sealed.size, (int64_t)kdf->kind,
+                           kdf->ops, kdf->memory_bytes, kdf->salt, sizeof kdf->salt, kdf->secret,
+                           kdf->secret_bytes);
     mien__buf_wipe(&sealed);
     return st;
 }
@@ -48,8 +49,8 @@ static mien_status fill(mien_gallery *g, const mien_gallery_opts *opts, mien_err
     snprintf(app, sizeof app, "pragma application_id = %d; begin", (int)MIEN__GALLERY_APP_ID);
     if ((st = mien__db_exec(g, "pragma journal_mode = wal", err)) || (st = mien__db_exec(g, app, err)) ||
         (st = mien__schema_migrate(g, 0, err)) || (st = add_gallery_row(g, opts, model, &kdf, err)) ||
-        (st = mien__sql_run(g, MIEN__SQL_STATE_ADD, err, "bb", state->audit_head, sizeof state->audit_head, tag,
-                            sizeof tag)) ||
+        (st = mien__sql_run(g, MIEN__SQL_STATE_ADD, err, "bb", state->audit_head, sizeof state->audit_head,
+                            tag, sizeof tag)) ||
         (st = mien__db_exec(g, "commit", err)) || (st = mien__write_begin(g, err)))
         goto done;
     st = mien__write_end(g, mien__audit_append(g, "create", 0, "{}", err), err);
@@ -79,8 +80,8 @@ static mien_status publish(const char *from, const char *to, mien_error *err)
     } else if (errno == EEXIST) {
         return mien__fail(err, MIEN_E_EXISTS, "%.160s exists already", to);
     } else if (access(to, F_OK) == 0 || rename(from, to) != 0) { /* a file system without hard links */
-        return mien__fail(err, access(to, F_OK) == 0 ? MIEN_E_EXISTS : MIEN_E_IO, "cannot make %.160s: %s", to,
-                          strerror(errno));
+        return mien__fail(err, access(to, F_OK) == 0 ? MIEN_E_EXISTS : MIEN_E_IO, "cannot make %.160s: %s",
+                          to, strerror(errno));
     }
     return mien__file_sync_folder(to, err);
 }
@@ -91,7 +92,8 @@ static mien_status check_new(const char *path, const mien_gallery_opts *opts, mi
     if (!info || info->task != MIEN_TASK_EMBED)
         return mien__fail(err, MIEN_E_ARG, "a new gallery is made for an embedder");
     if (info->embedding_len < 1 || info->embedding_len > MIEN__DIM_MAX)
-        return mien__fail(err, MIEN_E_LIMIT, "the embedder's templates have %d numbers, a gallery takes up to %d",
+        return mien__fail(err, MIEN_E_LIMIT,
+                          "the embedder's templates have %d numbers, a gallery takes up to %d",
                           info->embedding_len, MIEN__DIM_MAX);
     if (opts->purpose && (strlen(opts->purpose) >= 512 || !mien__utf8_ok(opts->purpose)))
         return mien__fail(err, MIEN_E_ARG, "the purpose of a gallery is UTF-8 of at most 511 bytes");

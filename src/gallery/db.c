@@ -124,8 +124,8 @@ static int take(mien_gallery *g, mien__sql id, sqlite3_stmt **ret)
     return rc;
 }
 
-static mien_status open_va(mien_gallery *g, mien__sql id, sqlite3_stmt **ret, mien_error *err, const char *types,
-                           va_list ap)
+static mien_status open_va(mien_gallery *g, mien__sql id, sqlite3_stmt **ret, mien_error *err,
+                           const char *types, va_list ap)
 {
     sqlite3_stmt *stmt = NULL;
     int rc = take(g, id, &stmt);
@@ -140,8 +140,8 @@ static mien_status open_va(mien_gallery *g, mien__sql id, sqlite3_stmt **ret, mi
     return MIEN_OK;
 }
 
-mien_status mien__sql_open(mien_gallery *g, mien__sql id, sqlite3_stmt **ret, mien_error *err, const char *types,
-                           ...)
+mien_status mien__sql_open(mien_gallery *g, mien__sql id, sqlite3_stmt **ret, mien_error *err,
+                           const char *types, ...)
 {
     va_list ap;
     va_start(ap, types);
@@ -268,11 +268,10 @@ static mien_status write_state(mien_gallery *g, mien_error *err)
     uint8_t tag[MIEN__DIGEST_BYTES];
     s->changed_ms = mien__clock_ms();
     mien__audit_tag(g, s, tag);
-    const mien_status st =
-        mien__sql_run(g, MIEN__SQL_STATE_SET, err, "iiiiiibb", s->sequence, s->changed_ms, s->n_people, s->n_faces,
-                      s->n_images, s->audit_entries, s->audit_head, sizeof s->audit_head, tag, sizeof tag);
-    return st ? st
-              : mien__sql_run(g, MIEN__SQL_CHANGE_PRUNE, err, "i", s->sequence - (int64_t)CHANGES_KEPT);
+    const mien_status st = mien__sql_run(g, MIEN__SQL_STATE_SET, err, "iiiiiibb", s->sequence, s->changed_ms,
+                                         s->n_people, s->n_faces, s->n_images, s->audit_entries,
+                                         s->audit_head, sizeof s->audit_head, tag, sizeof tag);
+    return st ? st : mien__sql_run(g, MIEN__SQL_CHANGE_PRUNE, err, "i", s->sequence - (int64_t)CHANGES_KEPT);
 }
 
 mien_status mien__write_end(mien_gallery *g, mien_status st, mien_error *err)
@@ -290,8 +289,7 @@ mien_status mien__write_end(mien_gallery *g, mien_status st, mien_error *err)
 mien_status mien__touch(mien_gallery *g, int64_t person, int64_t *ret_stamp, mien_error *err)
 {
     mien_assert(g->in_write);
-    const mien_status st =
-        mien__sql_run(g, MIEN__SQL_CHANGE_ADD, err, "ii", g->state.sequence + 1, person);
+    const mien_status st = mien__sql_run(g, MIEN__SQL_CHANGE_ADD, err, "ii", g->state.sequence + 1, person);
     if (st)
         return st;
     g->state.sequence++;

@@ -38,8 +38,8 @@ mien_status mien_gallery_edit(mien_gallery *gallery, int64_t person, const char 
     if (!gallery)
         return mien__fail(err, MIEN_E_ARG, "gallery is NULL");
     if ((name && (st = mien__name_check(name, err))) ||
-        (note && (st = mien__text_check("note", note, MIEN__NOTE_MAX, err))) || (st = mien__consent_check(consent, err)) ||
-        (st = mien__write_begin(gallery, err)))
+        (note && (st = mien__text_check("note", note, MIEN__NOTE_MAX, err))) ||
+        (st = mien__consent_check(consent, err)) || (st = mien__write_begin(gallery, err)))
         return st;
     return mien__write_end(gallery, edit(gallery, person, name, note, consent, err), err);
 }
@@ -61,5 +61,6 @@ mien_status mien_gallery_seen(mien_gallery *gallery, int64_t person, mien_error 
         return MIEN_OK;
     if ((st = mien__write_begin(gallery, err)))
         return st;
-    return mien__write_end(gallery, mien__sql_run(gallery, MIEN__SQL_PERSON_SEEN, err, "ii", person, now), err);
+    return mien__write_end(gallery, mien__sql_run(gallery, MIEN__SQL_PERSON_SEEN, err, "ii", person, now),
+                           err);
 }

@@ -1,8 +1,8 @@
-/* Adding faces: each is judged against the gate's reasons that need the gallery, then added; then every person touched
- * gets its template anew, one change and one entry of the audit chain. All in one transaction.
+/* Adding faces: each is judged against the gate's reasons that need the gallery, then added; then every
+ * person touched gets its template anew, one change and one entry of the audit chain. All in one transaction.
  *
- * A face is compared with the people of the gallery through the search index, which knows what was committed, and with
- * those touched earlier in the same call one by one.
+ * A face is compared with the people of the gallery through the search index, which knows what was committed,
+ * and with those touched earlier in the same call one by one.
  */
 #include "gallery/gallery.h"
 #include "image/strip.h"
@@ -85,7 +85,8 @@ static void batch_free(batch *b)
 
 /* ---- reasons against a face ---- */
 
-static mien_status judge_twice(batch *b, const mien_enrolment *e, int64_t person, mien_enrolled *ret, mien_error *err)
+static mien_status judge_twice(batch *b, const mien_enrolment *e, int64_t person, mien_enrolled *ret,
+                               mien_error *err)
 {
     uint8_t picture[MIEN__LOOKUP_BYTES];
     int64_t face = 0;
@@ -99,7 +100,8 @@ static mien_status judge_twice(batch *b, const mien_enrolment *e, int64_t person
     return st;
 }
 
-static mien_status judge_unlike(batch *b, const mien_enrolment *e, int64_t person, mien_enrolled *ret, mien_error *err)
+static mien_status judge_unlike(batch *b, const mien_enrolment *e, int64_t person, mien_enrolled *ret,
+                                mien_error *err)
 {
     const int dim = b->g->shared->dim;
     float vec[MIEN__DIM_MAX];
@@ -111,11 +113,14 @@ static mien_status judge_unlike(batch *b, const mien_enrolment *e, int64_t perso
     const double similarity = mien_cosine(e->vec, vec, (size_t)dim);
     sodium_memzero(vec, (size_t)dim * sizeof *vec);
     if (similarity < e->unlike_threshold)
-        *ret = (mien_enrolled){ .person = person, .reason = MIEN_REASON_UNLIKE_THE_PERSON, .similarity = similarity };
+        *ret = (mien_enrolled){ .person = person,
+                                .reason = MIEN_REASON_UNLIKE_THE_PERSON,
+                                .similarity = similarity };
     return MIEN_OK;
 }
 
-static mien_status judge_other(batch *b, const mien_enrolment *e, int64_t person, mien_enrolled *ret, mien_error *err)
+static mien_status judge_other(batch *b, const mien_enrolment *e, int64_t person, mien_enrolled *ret,
+                               mien_error *err)
 {
     mien_candidate found[2], best = { 0, -2.0 };
     size_t n = 0;
@@ -142,7 +147,8 @@ static mien_status judge_other(batch *b, const mien_enrolment *e, int64_t person
     return MIEN_OK;
 }
 
-static mien_status judge(batch *b, const mien_enrolment *e, int64_t person, mien_enrolled *ret, mien_error *err)
+static mien_status judge(batch *b, const mien_enrolment *e, int64_t person, mien_enrolled *ret,
+                         mien_error *err)
 {
     bool refused = false;
     mien_status st = mien__refused(b->g, e->name, e->vec, &refused, err);
@@ -152,8 +158,8 @@ static mien_status judge(batch *b, const mien_enrolment *e, int64_t person, mien
     }
     if (e->force)
         return MIEN_OK;
-    if ((st = judge_twice(b, e, person, ret, err)) || ret->reason || (st = judge_unlike(b, e, person, ret, err)) ||
-        ret->reason)
+    if ((st = judge_twice(b, e, person, ret, err)) || ret->reason ||
+        (st = judge_unlike(b, e, person, ret, err)) || ret->reason)
         return st;
     return judge_other(b, e, person, ret, err);
 }
@@ -179,8 +185,8 @@ static size_t clean_source(const char *source, char ret[MIEN__SOURCE_MAX + 1])
     return n;
 }
 
-static mien_status add_image(mien_gallery *g, const uint8_t *key, int64_t person, int64_t face, const mien_enrolment *e,
-                             mien_error *err)
+static mien_status add_image(mien_gallery *g, const uint8_t *key, int64_t person, int64_t face,
+                             const mien_enrolment *e, mien_error *err)
 {
     uint8_t digest[MIEN__LOOKUP_BYTES];
     mien__buf plain, b;
@@ -188,7 +194,8 @@ static mien_status add_image(mien_gallery *g, const uint8_t *key, int64_t person
     mien__buf_init(&b, MIEN__BLOB_MAX);
     mien_status st = mien__image_strip(e->image, e->image_bytes, &plain, err);
     if (!st)
-        st = mien__seal(g, key, (mien__place){ MIEN__KIND_IMAGE, person, face }, plain.data, plain.size, &b, err);
+        st = mien__seal(g, key, (mien__place){ MIEN__KIND_IMAGE, person, face }, plain.data, plain.size, &b,
+                        err);
     if (!st) {
         mien__lookup(g, MIEN__KIND_IMAGE, plain.data, plain.size, digest);
         st = mien__sql_run(g, MIEN__SQL_IMAGE_ADD, err, "ibb", face, digest, sizeof digest, b.data, b.size);
@@ -198,8 +205,8 @@ static mien_status add_image(mien_gallery *g, const uint8_t *key, int64_t person
     return st;
 }
 
-mien_status mien__face_add(mien_gallery *g, const uint8_t *key, int64_t person, const mien_enrolment *e, int64_t now_ms,
-                           int64_t *ret, mien_error *err)
+mien_status mien__face_add(mien_gallery *g, const uint8_t *key, int64_t person, const mien_enrolment *e,
+                           int64_t now_ms, int64_t *ret, mien_error *err)
 {
     const int dim = g->shared->dim;
     uint16_t halves[MIEN__DIM_MAX];
@@ -217,13 +224,14 @@ mien_status mien__face_add(mien_gallery *g, const uint8_t *key, int64_t person, 
     const size_t source_bytes = clean_source(e->source, source);
     if (e->image_digest)
         mien__lookup(g, MIEN__KIND_IMAGE, e->image_digest, MIEN__DIGEST_BYTES, picture);
-    if ((st = mien__seal(g, key, (mien__place){ MIEN__KIND_FACE, person, face }, halves, (size_t)dim * sizeof *halves,
-                         &sealed, err)) ||
-        (st = mien__seal(g, key, (mien__place){ MIEN__KIND_SOURCE, person, face }, source, source_bytes, &sealed_source,
-                         err)) ||
+    if ((st = mien__seal(g, key, (mien__place){ MIEN__KIND_FACE, person, face }, halves,
+                         (size_t)dim * sizeof *halves, &sealed, err)) ||
+        (st = mien__seal(g, key, (mien__place){ MIEN__KIND_SOURCE, person, face }, source, source_bytes,
+                         &sealed_source, err)) ||
         (st = mien__sql_run(g, MIEN__SQL_FACE_ADD, err, "iibbbbi", face, person, shape, sizeof shape,
-                            sealed_source.data ? (const void *)sealed_source.data : "", sealed_source.size, sealed.data,
-                            sealed.size, e->image_digest ? picture : NULL, sizeof picture, now_ms)))
+                            sealed_source.data ? (const void *)sealed_source.data : "", sealed_source.size,
+                            sealed.data, sealed.size, e->image_digest ? picture : NULL, sizeof picture,
+                            now_ms)))
         goto done;
     g->state.n_faces++;
     if (e->image && !(st = add_image(g, key, person, face, e, err)))
@@ -244,13 +252,15 @@ static mien_status resolve(batch *b, const mien_enrolment *e, int64_t *ret, mien
         return mien__name_find(b->g, e->name, ret, err);
     const mien_status st = mien__sql_number(b->g, MIEN__SQL_PERSON_THERE, 0, &there, err, "i", e->person);
     if (!st && !there)
-        return mien__fail(err, MIEN_E_NOT_FOUND, "%.120s has no person %lld", b->g->shared->path, (long long)e->person);
+        return mien__fail(err, MIEN_E_NOT_FOUND, "%.120s has no person %lld", b->g->shared->path,
+                          (long long)e->person);
     *ret = e->person;
     return st;
 }
 
 /* An existing person is seen again, and takes a consent that comes with the picture. */
-static mien_status renew(batch *b, const mien_enrolment *e, int64_t person, const uint8_t *key, mien_error *err)
+static mien_status renew(batch *b, const mien_enrolment *e, int64_t person, const uint8_t *key,
+                         mien_error *err)
 {
     const mien_status st = mien__sql_run(b->g, MIEN__SQL_PERSON_SEEN, err, "ii", person, b->now_ms);
     return st || !e->consent ? st : mien__consent_set(b->g, person, key, e->consent, err);
@@ -301,13 +311,14 @@ static mien_status settle(batch *b, mien_error *err)
     return st;
 }
 
-mien_status mien_gallery_enrol(mien_gallery *gallery, const mien_enrolment *items, size_t n, mien_enrolled *ret,
-                               mien_error *err)
+mien_status mien_gallery_enrol(mien_gallery *gallery, const mien_enrolment *items, size_t n,
+                               mien_enrolled *ret, mien_error *err)
 {
     if (!gallery || (n > 0 && (!items || !ret)))
         return mien__fail(err, MIEN_E_ARG, "gallery, items or results are missing");
     if (!gallery->shared->has_embedder)
-        return mien__fail(err, MIEN_E_GALLERY_MODEL, "%.160s was opened without its embedder", gallery->shared->path);
+        return mien__fail(err, MIEN_E_GALLERY_MODEL, "%.160s was opened without its embedder",
+                          gallery->shared->path);
     mien_status st = MIEN_OK;
     for (size_t i = 0; i < n && !st; i++)
         st = check_item(gallery, &items[i], err);

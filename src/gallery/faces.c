@@ -23,8 +23,9 @@ void mien__shape_pack(const mien_face *f, const mien_quality *q, uint8_t *ret)
         *at++ = f->landmarks[i][0];
         *at++ = f->landmarks[i][1];
     }
-    const float quality[] = { q->eye_distance_px, q->yaw_deg,      q->pitch_deg,    q->roll_deg, q->sharpness, q->brightness,
-                              q->contrast,        q->overexposed, q->underexposed, q->inside,   q->score };
+    const float quality[] = { q->eye_distance_px, q->yaw_deg,    q->pitch_deg, q->roll_deg,
+                              q->sharpness,       q->brightness, q->contrast,  q->overexposed,
+                              q->underexposed,    q->inside,     q->score };
     memcpy(at, quality, sizeof quality);
     memcpy(ret, &s, sizeof s);
 }
@@ -63,20 +64,23 @@ static void item_free(item *it)
     it->source = NULL;
 }
 
-static mien_status read_face(mien_gallery *g, sqlite3_stmt *row, const uint8_t *key, item *ret, mien_error *err)
+static mien_status read_face(mien_gallery *g, sqlite3_stmt *row, const uint8_t *key, item *ret,
+                             mien_error *err)
 {
-    item it = { .face.id = sqlite3_column_int64(row, C_ID), .face.person = sqlite3_column_int64(row, C_PERSON) };
+    item it = { .face.id = sqlite3_column_int64(row, C_ID),
+                .face.person = sqlite3_column_int64(row, C_PERSON) };
     if (sqlite3_column_bytes(row, C_SHAPE) != (int)sizeof(shape))
-        return mien__fail(err, MIEN_E_GALLERY_CORRUPT, "face %lld of %.120s is damaged", (long long)it.face.id,
-                          g->shared->path);
+        return mien__fail(err, MIEN_E_GALLERY_CORRUPT, "face %lld of %.120s is damaged",
+                          (long long)it.face.id, g->shared->path);
     mien__shape_unpack(sqlite3_column_blob(row, C_SHAPE), &it.face.face, &it.face.quality);
     it.face.created_ms = sqlite3_column_int64(row, C_CREATED);
     it.face.outlier = sqlite3_column_int64(row, C_OUTLIER) != 0;
     it.face.fit = sqlite3_column_double(row, C_FIT);
     it.face.has_image = sqlite3_column_int64(row, C_IMAGE) != 0;
     const mien__place place = { MIEN__KIND_SOURCE, it.face.person, it.face.id };
-    const mien_status st = mien__unseal(g, key, place, sqlite3_column_blob(row, C_SOURCE),
-                                        (size_t)sqlite3_column_bytes(row, C_SOURCE), &it.source, &it.source_bytes, err);
+    const mien_status st =
+        mien__unseal(g, key, place, sqlite3_column_blob(row, C_SOURCE),
+                     (size_t)sqlite3_column_bytes(row, C_SOURCE), &it.source, &it.source_bytes, err);
     if (st)
         return st;
     it.face.source = it.source;
@@ -84,7 +88,8 @@ static mien_status read_face(mien_gallery *g, sqlite3_stmt *row, const uint8_t *
     return MIEN_OK;
 }
 
-static mien_status read_batch(mien_gallery *g, int64_t person, int64_t after, item *batch, size_t *ret_n, mien_error *err)
+static mien_status read_batch(mien_gallery *g, int64_t person, int64_t after, item *batch, size_t *ret_n,
+                              mien_error *err)
 {
     sqlite3_stmt *s = NULL;
     uint8_t key[MIEN__KEY_BYTES];
@@ -105,7 +110,8 @@ static mien_status read_batch(mien_gallery *g, int64_t person, int64_t after, it
     return st;
 }
 
-mien_status mien_gallery_faces(mien_gallery *gallery, int64_t person, mien_face_fn fn, void *user, mien_error *err)
+mien_status mien_gallery_faces(mien_gallery *gallery, int64_t person, mien_face_fn fn, void *user,
+                               mien_error *err)
 {
     if (!gallery || !fn)
         return mien__fail(err, MIEN_E_ARG, "gallery or callback is NULL");
@@ -143,14 +149,14 @@ static mien_status no_face(const mien_gallery *g, int64_t face, mien_error *err)
     return mien__fail(err, MIEN_E_NOT_FOUND, "%.120s has no face %lld", g->shared->path, (long long)face);
 }
 
-static mien_status open_halves(mien_gallery *g, const uint8_t *key, int64_t person, int64_t face, sqlite3_stmt *row,
-                               int column, float *ret, mien_error *err)
+static mien_status open_halves(mien_gallery *g, const uint8_t *key, int64_t person, int64_t face,
+                               sqlite3_stmt *row, int column, float *ret, mien_error *err)
 {
     const int dim = g->shared->dim;
     uint16_t halves[MIEN__DIM_MAX];
-    const mien_status st = mien__unseal_into(g, key, (mien__place){ MIEN__KIND_FACE, person, face },
-                                             sqlite3_column_blob(row, column), (size_t)sqlite3_column_bytes(row, column),
-                                             halves, (size_t)dim * sizeof *halves, err);
+    const mien_status st = mien__unseal_into(
+        g, key, (mien__place){ MIEN__KIND_FACE, person, face }, sqlite3_column_blob(row, column),
+        (size_t)sqlite3_column_bytes(row, column), halves, (size_t)dim * sizeof *halves, err);
     if (!st)
         mien__vec_of(halves, dim, ret);
     sodium_memzero(halves, (size_t)dim * sizeof *halves);
@@ -265,8 +271,9 @@ mien_status mien_gallery_image(mien_gallery *gallery, int64_t face, uint8_t **re
         goto done;
     const int64_t person = sqlite3_column_int64(s, 0);
     if (!(st = mien__person_key(gallery, person, key, err)))
-        st = mien__unseal(gallery, key, (mien__place){ MIEN__KIND_IMAGE, person, face }, sqlite3_column_blob(s, 1),
-                          (size_t)sqlite3_column_bytes(s, 1), &data, ret_size, err);
+        st =
+            mien__unseal(gallery, key, (mien__place){ MIEN__KIND_IMAGE, person, face },
+                         sqlite3_column_blob(s, 1), (size_t)sqlite3_column_bytes(s, 1), &data, ret_size, err);
     if (!st)
         *ret_data = (uint8_t *)data;
 done:

@@ -1,9 +1,9 @@
 /* Searching: an exact scan over the people's templates in memory, float32 products summed in double.
  *
- * Shared by the handles of a process under a lock: searches read, refreshing writes. The file is the truth: before
- * each search the sequence of its last change is compared with the one that memory reflects, and the people named in
- * the change feed since then are read anew, or everything where the feed no longer reaches back so far. A handle
- * within a write does not refresh: what it sees is not committed yet.
+ * Shared by the handles of a process under a lock: searches read, refreshing writes. The file is the truth:
+ * before each search the sequence of its last change is compared with the one that memory reflects, and the
+ * people named in the change feed since then are read anew, or everything where the feed no longer reaches
+ * back so far. A handle within a write does not refresh: what it sees is not committed yet.
  */
 #include "gallery/gallery.h"
 #include <pthread.h>
@@ -103,7 +103,8 @@ static mien_status put(mien__finder *f, int64_t person, int64_t expires_ms, cons
 
 /* ---- refreshing ---- */
 
-static mien_status open_row(mien_gallery *g, sqlite3_stmt *row, int first, int64_t person, float *ret, mien_error *err)
+static mien_status open_row(mien_gallery *g, sqlite3_stmt *row, int first, int64_t person, float *ret,
+                            mien_error *err)
 {
     const int dim = g->shared->dim;
     uint8_t key[MIEN__KEY_BYTES];
@@ -111,9 +112,9 @@ static mien_status open_row(mien_gallery *g, sqlite3_stmt *row, int first, int64
     mien_status st = mien__unwrap_person(g, person, sqlite3_column_blob(row, first),
                                          (size_t)sqlite3_column_bytes(row, first), key, err);
     if (!st)
-        st = mien__unseal_into(g, key, (mien__place){ MIEN__KIND_TEMPLATE, person, 0 },
-                               sqlite3_column_blob(row, first + 1), (size_t)sqlite3_column_bytes(row, first + 1), halves,
-                               (size_t)dim * sizeof *halves, err);
+        st = mien__unseal_into(
+            g, key, (mien__place){ MIEN__KIND_TEMPLATE, person, 0 }, sqlite3_column_blob(row, first + 1),
+            (size_t)sqlite3_column_bytes(row, first + 1), halves, (size_t)dim * sizeof *halves, err);
     if (!st)
         mien__vec_of(halves, dim, ret);
     sodium_memzero(key, sizeof key);
@@ -240,8 +241,8 @@ static size_t offer(mien_candidate *best, size_t n, size_t k, mien_candidate c)
     return n < k ? n + 1 : k;
 }
 
-mien_status mien__finder_search(mien_gallery *g, const float *probes, size_t n, size_t top_k, mien_candidate *ret,
-                                size_t *ret_n, mien_error *err)
+mien_status mien__finder_search(mien_gallery *g, const float *probes, size_t n, size_t top_k,
+                                mien_candidate *ret, size_t *ret_n, mien_error *err)
 {
     mien__finder *const f = g->shared->finder;
     const int64_t now = mien__clock_ms();
@@ -262,16 +263,18 @@ mien_status mien__finder_search(mien_gallery *g, const float *probes, size_t n, 
     return MIEN_OK;
 }
 
-mien_status mien_gallery_search(mien_gallery *gallery, const float *probes, size_t n, size_t top_k, mien_candidate *ret,
-                                size_t *ret_n, mien_error *err)
+mien_status mien_gallery_search(mien_gallery *gallery, const float *probes, size_t n, size_t top_k,
+                                mien_candidate *ret, size_t *ret_n, mien_error *err)
 {
     size_t cells = 0;
     if (!gallery || (n > 0 && (!probes || !ret || !ret_n)) || top_k == 0 || !mien_mul_ok(n, top_k, &cells))
         return mien__fail(err, MIEN_E_ARG, "gallery, probes or results are missing");
     if (!gallery->shared->has_embedder)
-        return mien__fail(err, MIEN_E_GALLERY_MODEL, "%.160s was opened without its embedder", gallery->shared->path);
+        return mien__fail(err, MIEN_E_GALLERY_MODEL, "%.160s was opened without its embedder",
+                          gallery->shared->path);
     if (!gallery->shared->finder)
-        return mien__fail(err, MIEN_E_ARG, "%.160s was opened without its search index", gallery->shared->path);
+        return mien__fail(err, MIEN_E_ARG, "%.160s was opened without its search index",
+                          gallery->shared->path);
     mien_status st = MIEN_OK;
     for (size_t i = 0; i < n && !st; i++)
         st = mien__vec_check(probes + i * (size_t)gallery->shared->dim, gallery->shared->dim, err);

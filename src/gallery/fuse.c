@@ -1,12 +1,14 @@
-/* One template of several: a mean of the faces' templates, weighted by quality, without those that do not belong.
+/* One template of several: a mean of the faces' templates, weighted by quality, without those that do not
+ * belong.
  *
- * A wrong picture among a person's few would draw the mean towards somebody else. With three faces or more the
- * method starts from the medoid (the face with the greatest sum of cosines to the others), which a minority of
- * wrong pictures cannot move far, and then, until nothing changes, keeps the faces whose cosine to the weighted mean
- * of the *other* kept ones is at least OUTLIER_SHARE of the median of those cosines. It is a share and not a
- * constant because embedders differ in what two pictures of one person score; docs/gallery.md has the measurement
- * behind it. More than half are never left out: then no picture is known to be right, and all are kept. With two, no
- * one can tell which is wrong: both are kept, and `fit` says how little they agree.
+ * A wrong picture among a person's few would draw the mean towards somebody else. With three faces or more
+ * the method starts from the medoid (the face with the greatest sum of cosines to the others), which a
+ * minority of wrong pictures cannot move far, and then, until nothing changes, keeps the faces whose cosine
+ * to the weighted mean of the *other* kept ones is at least OUTLIER_SHARE of the median of those cosines. It
+ * is a share and not a constant because embedders differ in what two pictures of one person score;
+ * docs/gallery.md has the measurement behind it. More than half are never left out: then no picture is known
+ * to be right, and all are kept. With two, no one can tell which is wrong: both are kept, and `fit` says how
+ * little they agree.
  */
 #include "gallery/gallery.h"
 #include <math.h>
@@ -38,7 +40,8 @@ static double weight_of(float quality)
     return quality > 0.05f && quality <= 1.0f ? (double)quality : 0.05;
 }
 
-static void sum_kept(const float *vecs, const float *weights, const uint8_t *outlier, size_t n, int dim, double *ret)
+static void sum_kept(const float *vecs, const float *weights, const uint8_t *outlier, size_t n, int dim,
+                     double *ret)
 {
     memset(ret, 0, (size_t)dim * sizeof *ret);
     for (size_t i = 0; i < n; i++) {
@@ -51,8 +54,8 @@ static void sum_kept(const float *vecs, const float *weights, const uint8_t *out
 }
 
 /* Cosine of each face with the mean of the kept others. */
-static void fit_all(const float *vecs, const float *weights, const uint8_t *outlier, size_t n, int dim, const double *sum,
-                    double *others, double *ret_fit)
+static void fit_all(const float *vecs, const float *weights, const uint8_t *outlier, size_t n, int dim,
+                    const double *sum, double *others, double *ret_fit)
 {
     for (size_t i = 0; i < n; i++) {
         const float *const v = vecs + i * (size_t)dim;
@@ -113,8 +116,8 @@ static bool mark(const double *fit, double bound, size_t n, uint8_t *outlier)
     return changed;
 }
 
-static void find_outliers(const float *vecs, const float *weights, size_t n, int dim, double *scratch, uint8_t *outlier,
-                          double *fit)
+static void find_outliers(const float *vecs, const float *weights, size_t n, int dim, double *scratch,
+                          uint8_t *outlier, double *fit)
 {
     double *const sum = scratch, *const others = scratch + dim;
     const float *const start = vecs + medoid(vecs, n, dim, sum) * (size_t)dim;
@@ -158,12 +161,14 @@ static mien_status write_fits(mien_gallery *g, const mien__face_set *set, mien_e
 {
     mien_status st = MIEN_OK;
     for (size_t i = 0; i < set->n && !st; i++)
-        st = mien__sql_run(g, MIEN__SQL_FACE_FIT, err, "iir", set->ids[i], (int64_t)set->outlier[i], set->fit[i]);
+        st = mien__sql_run(g, MIEN__SQL_FACE_FIT, err, "iir", set->ids[i], (int64_t)set->outlier[i],
+                           set->fit[i]);
     return st;
 }
 
 /* Stores, and turns `vec` into what is stored. */
-static mien_status write_template(mien_gallery *g, int64_t person, const uint8_t *key, float *vec, mien_error *err)
+static mien_status write_template(mien_gallery *g, int64_t person, const uint8_t *key, float *vec,
+                                  mien_error *err)
 {
     const int dim = g->shared->dim;
     uint16_t halves[MIEN__DIM_MAX];
@@ -180,7 +185,8 @@ static mien_status write_template(mien_gallery *g, int64_t person, const uint8_t
     return st;
 }
 
-mien_status mien__fuse_person(mien_gallery *g, int64_t person, int64_t now_ms, float *ret_vec, mien_error *err)
+mien_status mien__fuse_person(mien_gallery *g, int64_t person, int64_t now_ms, float *ret_vec,
+                              mien_error *err)
 {
     const int dim = g->shared->dim;
     uint8_t key[MIEN__KEY_BYTES];
@@ -206,7 +212,8 @@ mien_status mien__fuse_person(mien_gallery *g, int64_t person, int64_t now_ms, f
             st = write_template(g, person, key, vec, err);
     }
     if (!st && !(st = mien__touch(g, person, &stamp, err)))
-        st = mien__sql_run(g, MIEN__SQL_PERSON_COUNTS, err, "iiiii", person, (int64_t)set.n, images, now_ms, stamp);
+        st = mien__sql_run(g, MIEN__SQL_PERSON_COUNTS, err, "iiiii", person, (int64_t)set.n, images, now_ms,
+                           stamp);
     if (!st && ret_vec && vec)
         memcpy(ret_vec, vec, (size_t)dim * sizeof *vec);
 done:

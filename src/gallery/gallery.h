@@ -1,10 +1,10 @@
 /* Inside a gallery: the handle, its keys, statements, transactions and sealed columns.
  *
  * A handle has one SQLite connection and belongs to one thread. What handles of one gallery in a process have
- * in common (keys, search index, options) is in mien__shared, counted. Files: store.c opens and closes, create.c
- * makes, schema.c has the tables and their migrations, db.c runs statements and transactions, keys.c and seal.c
- * do the cryptography, record.c reads and writes rows, find.c searches, audit.c keeps the chain; the rest
- * is one file per public verb.
+ * in common (keys, search index, options) is in mien__shared, counted. Files: store.c opens and closes,
+ * create.c makes, schema.c has the tables and their migrations, db.c runs statements and transactions, keys.c
+ * and seal.c do the cryptography, record.c reads and writes rows, find.c searches, audit.c keeps the chain;
+ * the rest is one file per public verb.
  */
 #ifndef MIEN_SRC_GALLERY_GALLERY_H
 #define MIEN_SRC_GALLERY_GALLERY_H
@@ -76,8 +76,9 @@ typedef struct mien__shared {
     bool encrypted, has_embedder;
     int dim;
     unsigned busy_ms;
-    double same_threshold; /* cosine from which two templates are one person's, by the model's own calibration */
-    char model[65]; /* of the embedder given; else what the gallery said when opened */
+    double
+        same_threshold; /* cosine from which two templates are one person's, by the model's own calibration */
+    char model[65];     /* of the embedder given; else what the gallery said when opened */
 } mien__shared;
 
 /* The row `state` during a write: read when the transaction begins, written before it commits. */
@@ -100,10 +101,11 @@ struct mien_gallery {
 /* Turn what SQLite says into a status and a message: "cannot <what> <path>: ...". */
 mien_status mien__db_fail(const mien_gallery *g, int rc, const char *what, mien_error *err);
 mien_status mien__db_exec(const mien_gallery *g, const char *sql, mien_error *err);
-/* Take a statement, bound: types has a letter per parameter: i int64_t, r double, t const char *, n nothing (NULL),
- * b const void * and size_t (NULL pointer: SQL NULL). Blobs and texts are lent until the statement is ended. */
-mien_status mien__sql_open(mien_gallery *g, mien__sql id, sqlite3_stmt **ret, mien_error *err, const char *types,
-                           ...);
+/* Take a statement, bound: types has a letter per parameter: i int64_t, r double, t const char *, n nothing
+ * (NULL), b const void * and size_t (NULL pointer: SQL NULL). Blobs and texts are lent until the statement is
+ * ended. */
+mien_status mien__sql_open(mien_gallery *g, mien__sql id, sqlite3_stmt **ret, mien_error *err,
+                           const char *types, ...);
 /* Step: *ret_row says whether there is a row. */
 mien_status mien__sql_row(mien_gallery *g, sqlite3_stmt *stmt, bool *ret_row, mien_error *err);
 void mien__sql_end(mien_gallery *g, sqlite3_stmt *stmt); /* accepts NULL */
@@ -160,7 +162,8 @@ typedef struct mien__place {
  * is not encrypted. */
 mien_status mien__seal(const mien_gallery *g, const uint8_t key[MIEN__KEY_BYTES], mien__place place,
                        const void *data, size_t bytes, mien__buf *ret, mien_error *err);
-/* Open into a new block, a NUL after it; E_GALLERY_CORRUPT.  @ownership mien_free_secret(*ret, *ret_bytes + 1) */
+/* Open into a new block, a NUL after it; E_GALLERY_CORRUPT.  @ownership mien_free_secret(*ret, *ret_bytes +
+ * 1) */
 mien_status mien__unseal(const mien_gallery *g, const uint8_t key[MIEN__KEY_BYTES], mien__place place,
                          const void *blob, size_t blob_bytes, char **ret, size_t *ret_bytes, mien_error *err);
 /* Open exactly `bytes` bytes into `ret`. */
@@ -206,10 +209,12 @@ typedef struct mien__new_person {
 } mien__new_person;
 mien_status mien__person_add(mien_gallery *g, const mien__new_person *p, int64_t *ret_id,
                              uint8_t ret_key[MIEN__KEY_BYTES], mien_error *err);
-mien_status mien__name_set(mien_gallery *g, int64_t person, const uint8_t *key, const char *name, mien_error *err);
-mien_status mien__note_set(mien_gallery *g, int64_t person, const uint8_t *key, const char *note, mien_error *err);
-mien_status mien__consent_set(mien_gallery *g, int64_t person, const uint8_t *key, const mien_consent *consent,
-                              mien_error *err);
+mien_status mien__name_set(mien_gallery *g, int64_t person, const uint8_t *key, const char *name,
+                           mien_error *err);
+mien_status mien__note_set(mien_gallery *g, int64_t person, const uint8_t *key, const char *note,
+                           mien_error *err);
+mien_status mien__consent_set(mien_gallery *g, int64_t person, const uint8_t *key,
+                              const mien_consent *consent, mien_error *err);
 /* 0 when nobody has the name. */
 mien_status mien__name_find(mien_gallery *g, const char *name, int64_t *ret, mien_error *err);
 mien_status mien__name_check(const char *name, mien_error *err);
@@ -243,8 +248,10 @@ void mien__shape_unpack(const uint8_t *data, mien_face *ret_face, mien_quality *
  * the others. `scratch` [dim] doubles x 2. n >= 1. */
 void mien__fuse(const float *vecs, const float *weights, size_t n, int dim, double *scratch, float *ret_vec,
                 uint8_t *ret_outlier, double *ret_fit);
-/* Within a write: fuse a person's faces anew and write template, counts and the change. *ret_vec may be NULL. */
-mien_status mien__fuse_person(mien_gallery *g, int64_t person, int64_t now_ms, float *ret_vec, mien_error *err);
+/* Within a write: fuse a person's faces anew and write template, counts and the change. *ret_vec may be NULL.
+ */
+mien_status mien__fuse_person(mien_gallery *g, int64_t person, int64_t now_ms, float *ret_vec,
+                              mien_error *err);
 
 /* ---- find.c ---- */
 mien_status mien__finder_new(int dim, mien__finder **ret, mien_error *err);
@@ -253,13 +260,13 @@ void mien__finder_free(mien__finder *f);
 mien_status mien__model_check(mien_gallery *g, mien_error *err);
 /* Bring it up to what the file holds. Within a write only before its first change. */
 mien_status mien__finder_refresh(mien_gallery *g, mien_error *err);
-mien_status mien__finder_search(mien_gallery *g, const float *probes, size_t n, size_t top_k, mien_candidate *ret,
-                                size_t *ret_n, mien_error *err);
+mien_status mien__finder_search(mien_gallery *g, const float *probes, size_t n, size_t top_k,
+                                mien_candidate *ret, size_t *ret_n, mien_error *err);
 
 /* ---- enrol.c ---- */
 /* Within a write: add one face to a person; nothing is judged. */
-mien_status mien__face_add(mien_gallery *g, const uint8_t *key, int64_t person, const mien_enrolment *e, int64_t now_ms,
-                           int64_t *ret, mien_error *err);
+mien_status mien__face_add(mien_gallery *g, const uint8_t *key, int64_t person, const mien_enrolment *e,
+                           int64_t now_ms, int64_t *ret, mien_error *err);
 
 /* ---- refused.c: the do-not-enrol list ---- */
 /* Is somebody of that name (NULL: none), or with a template like this, on the list? */

@@ -1,17 +1,26 @@
-/* Keys: passphrase or key file -> key-encryption key -> gallery key -> derived keys; and a key per person, wrapped.
+/* Keys: passphrase or key file -> key-encryption key -> gallery key -> derived keys; and a key per person,
+ * wrapped.
  *
- * A passphrase goes through Argon2id 1.3 with libsodium's "moderate" costs (3 passes over 256 MB, about a second); the
- * costs are stored, bounded when read, since a file from elsewhere could ask for hours. The bytes of a key file go
- * through BLAKE2b keyed with the salt. The gallery key is random and only its wrapping depends on either, so changing the
- * passphrase rewrites one row. A gallery that is not encrypted holds its key in the open: it still keys the
- * digests of names and the audit chain, so that those of two galleries cannot be compared. All keys live in
- * memory of sodium_malloc(): between guard pages, locked where the system allows, zeroed when freed.
+ * A passphrase goes through Argon2id 1.3 with libsodium's "moderate" costs (3 passes over 256 MB, about a
+ * second); the costs are stored, bounded when read, since a file from elsewhere could ask for hours. The
+ * bytes of a key file go through BLAKE2b keyed with the salt. The gallery key is random and only its wrapping
+ * depends on either, so changing the passphrase rewrites one row. A gallery that is not encrypted holds its
+ * key in the open: it still keys the digests of names and the audit chain, so that those of two galleries
+ * cannot be compared. All keys live in memory of sodium_malloc(): between guard pages, locked where the
+ * system allows, zeroed when freed.
  */
 #include "gallery/gallery.h"
 #include <sodium.h>
 #include <string.h>
 
-enum { KDF_PLAIN = 0, KDF_FILE = 1, KDF_ARGON2ID = 2, KEY_MIN = 32, KEY_MAX = 1 << 20, PASSPHRASE_MAX = 1024 };
+enum {
+    KDF_PLAIN = 0,
+    KDF_FILE = 1,
+    KDF_ARGON2ID = 2,
+    KEY_MIN = 32,
+    KEY_MAX = 1 << 20,
+    PASSPHRASE_MAX = 1024
+};
 #define ARGON2_MEMORY_MAX ((int64_t)1 << 30)
 enum { ARGON2_OPS_MAX = 16 };
 
@@ -58,7 +67,8 @@ static mien_status check_secret(const char *passphrase, const void *key, size_t 
     if (passphrase && (!passphrase[0] || strlen(passphrase) > PASSPHRASE_MAX))
         return mien__fail(err, MIEN_E_ARG, "a passphrase has 1 to %d bytes", PASSPHRASE_MAX);
     if (key && (key_bytes < KEY_MIN || key_bytes > KEY_MAX))
-        return mien__fail(err, MIEN_E_ARG, "a key has %d to %d bytes, this one has %zu", KEY_MIN, KEY_MAX, key_bytes);
+        return mien__fail(err, MIEN_E_ARG, "a key has %d to %d bytes, this one has %zu", KEY_MIN, KEY_MAX,
+                          key_bytes);
     return MIEN_OK;
 }
 
@@ -70,7 +80,8 @@ static mien_status kek_of(const mien__kdf *kdf, const char *passphrase, const vo
         return MIEN_OK;
     }
     if (crypto_pwhash(ret, MIEN__KEY_BYTES, passphrase, strlen(passphrase), kdf->salt,
-                      (unsigned long long)kdf->ops, (size_t)kdf->memory_bytes, crypto_pwhash_ALG_ARGON2ID13) != 0)
+                      (unsigned long long)kdf->ops, (size_t)kdf->memory_bytes,
+                      crypto_pwhash_ALG_ARGON2ID13) != 0)
         return mien__fail(err, MIEN_E_NOMEM, "turning the passphrase into a key takes %lld MB of memory",
                           (long long)(kdf->memory_bytes >> 20));
     return MIEN_OK;
@@ -113,7 +124,8 @@ static mien_status check_kdf(const mien__kdf *kdf, const char *passphrase, const
     if (kdf->kind == KDF_ARGON2ID &&
         (kdf->ops < (int64_t)crypto_pwhash_OPSLIMIT_MIN || kdf->ops > ARGON2_OPS_MAX ||
          kdf->memory_bytes < (int64_t)crypto_pwhash_MEMLIMIT_MIN || kdf->memory_bytes > ARGON2_MEMORY_MAX))
-        return mien__fail(err, MIEN_E_GALLERY_CORRUPT, "the costs of the gallery's passphrase are out of range");
+        return mien__fail(err, MIEN_E_GALLERY_CORRUPT,
+                          "the costs of the gallery's passphrase are out of range");
     if (kdf->kind == KDF_PLAIN && (passphrase || key))
         return mien__fail(err, MIEN_E_GALLERY_KEY, "the gallery is not encrypted, but a key was given");
     if (kdf->kind == KDF_FILE && !key)
@@ -135,7 +147,8 @@ mien_status mien__keys_unwrap(const mien__kdf *kdf, const uint8_t id[MIEN__ID_BY
         memcpy(keys->gallery, kdf->secret, MIEN__KEY_BYTES);
     } else if (!(st = kek_of(kdf, passphrase, key, key_bytes, kek, err)) &&
                !mien__aead_open(id, kek, key_place, kdf->secret, kdf->secret_bytes, keys->gallery)) {
-        st = mien__fail(err, MIEN_E_GALLERY_KEY, "the %s is not the gallery's", passphrase ? "passphrase" : "key");
+        st = mien__fail(err, MIEN_E_GALLERY_KEY, "the %s is not the gallery's",
+                        passphrase ? "passphrase" : "key");
     }
     sodium_memzero(kek, sizeof kek);
     if (st) {

@@ -28,8 +28,8 @@ static bool contains(const char *text, const char *part)
     return !*part;
 }
 
-static mien_status read_batch(mien_gallery *g, int64_t *after, const char *match, mien__record *batch, size_t limit,
-                              size_t *ret_n, mien_error *err)
+static mien_status read_batch(mien_gallery *g, int64_t *after, const char *match, mien__record *batch,
+                              size_t limit, size_t *ret_n, mien_error *err)
 {
     sqlite3_stmt *s = NULL;
     size_t n = 0;
@@ -78,7 +78,8 @@ mien_status mien_gallery_people(mien_gallery *gallery, const char *match, int64_
     return st;
 }
 
-mien_status mien_gallery_person(mien_gallery *gallery, int64_t person, mien_person_fn fn, void *user, mien_error *err)
+mien_status mien_gallery_person(mien_gallery *gallery, int64_t person, mien_person_fn fn, void *user,
+                                mien_error *err)
 {
     mien__record r;
     if (!gallery || !fn)
@@ -134,10 +135,11 @@ static mien_status describe(mien_gallery *g, mien_gallery_info *ret, mien_error 
         st = mien__fail(err, MIEN_E_GALLERY_CORRUPT, "%.160s has no description", g->shared->path);
     if (!st)
         st = mien__unseal(g, g->shared->keys->meta, (mien__place){ MIEN__KIND_PURPOSE, 0, 0 },
-                          sqlite3_column_blob(s, 5), (size_t)sqlite3_column_bytes(s, 5), &purpose, &purpose_bytes, err);
+                          sqlite3_column_blob(s, 5), (size_t)sqlite3_column_bytes(s, 5), &purpose,
+                          &purpose_bytes, err);
     if (!st) {
-        const char *const model = (const char *)sqlite3_column_text(s, 2), *const name =
-                                                                               (const char *)sqlite3_column_text(s, 3);
+        const char *const model = (const char *)sqlite3_column_text(s, 2), *const name = (const char *)
+                                                                               sqlite3_column_text(s, 3);
         ret->created_ms = sqlite3_column_int64(s, 1);
         snprintf(ret->model, sizeof ret->model, "%s", model ? model : "");
         snprintf(ret->model_name, sizeof ret->model_name, "%s", name ? name : "");

@@ -7,14 +7,29 @@
 #include <string.h>
 
 /* columns of MIEN__PERSON_COLUMNS */
-enum { C_ID, C_KEY, C_NAME, C_NOTE, C_CONSENT, C_GIVEN, C_EXPIRES, C_CREATED, C_CHANGED, C_SEEN, C_FACES, C_IMAGES, C_STAMP };
+enum {
+    C_ID,
+    C_KEY,
+    C_NAME,
+    C_NOTE,
+    C_CONSENT,
+    C_GIVEN,
+    C_EXPIRES,
+    C_CREATED,
+    C_CHANGED,
+    C_SEEN,
+    C_FACES,
+    C_IMAGES,
+    C_STAMP
+};
 
 /* ---- checks of what callers give ---- */
 
 mien_status mien__text_check(const char *what, const char *text, size_t limit, mien_error *err)
 {
     if (strlen(text) > limit)
-        return mien__fail(err, MIEN_E_LIMIT, "a %s has at most %zu bytes, this one has %zu", what, limit, strlen(text));
+        return mien__fail(err, MIEN_E_LIMIT, "a %s has at most %zu bytes, this one has %zu", what, limit,
+                          strlen(text));
     if (!mien__utf8_ok(text))
         return mien__fail(err, MIEN_E_ARG, "the %s is not valid UTF-8", what);
     return MIEN_OK;
@@ -33,8 +48,10 @@ mien_status mien__consent_check(const mien_consent *consent, mien_error *err)
         return MIEN_OK;
     if (consent->given_ms < 0 || consent->expires_ms < 0)
         return mien__fail(err, MIEN_E_ARG, "a time before 1970 in a consent");
-    mien_status st = mien__text_check("purpose", consent->purpose ? consent->purpose : "", MIEN__CONSENT_MAX, err);
-    return st ? st : mien__text_check("legal basis", consent->basis ? consent->basis : "", MIEN__CONSENT_MAX, err);
+    mien_status st =
+        mien__text_check("purpose", consent->purpose ? consent->purpose : "", MIEN__CONSENT_MAX, err);
+    return st ? st
+              : mien__text_check("legal basis", consent->basis ? consent->basis : "", MIEN__CONSENT_MAX, err);
 }
 
 /* ---- keys of people ---- */
@@ -46,8 +63,8 @@ mien_status mien__unwrap_person(const mien_gallery *g, int64_t person, const voi
         memset(ret, 0, MIEN__KEY_BYTES);
         return MIEN_OK;
     }
-    return mien__unseal_into(g, g->shared->keys->people, (mien__place){ MIEN__KIND_PERSON_KEY, person, 0 }, blob,
-                             bytes, ret, MIEN__KEY_BYTES, err);
+    return mien__unseal_into(g, g->shared->keys->people, (mien__place){ MIEN__KIND_PERSON_KEY, person, 0 },
+                             blob, bytes, ret, MIEN__KEY_BYTES, err);
 }
 
 static mien_status no_person(const mien_gallery *g, int64_t person, mien_error *err)
@@ -65,7 +82,8 @@ mien_status mien__person_key(mien_gallery *g, int64_t person, uint8_t ret[MIEN__
     if (!st && !row)
         st = no_person(g, person, err);
     if (!st)
-        st = mien__unwrap_person(g, person, sqlite3_column_blob(s, 0), (size_t)sqlite3_column_bytes(s, 0), ret, err);
+        st = mien__unwrap_person(g, person, sqlite3_column_blob(s, 0), (size_t)sqlite3_column_bytes(s, 0),
+                                 ret, err);
     mien__sql_end(g, s);
     return st;
 }
@@ -80,12 +98,12 @@ void mien__record_free(mien__record *r)
     sodium_memzero(r, sizeof *r);
 }
 
-static mien_status read_text(const mien_gallery *g, sqlite3_stmt *row, int column, mien__kind kind, const mien__record *r,
-                             char **ret, size_t *ret_bytes, mien_error *err)
+static mien_status read_text(const mien_gallery *g, sqlite3_stmt *row, int column, mien__kind kind,
+                             const mien__record *r, char **ret, size_t *ret_bytes, mien_error *err)
 {
     const void *const blob = sqlite3_column_blob(row, column);
-    return mien__unseal(g, r->key, (mien__place){ kind, r->person.id, 0 }, blob, (size_t)sqlite3_column_bytes(row, column),
-                        ret, ret_bytes, err);
+    return mien__unseal(g, r->key, (mien__place){ kind, r->person.id, 0 }, blob,
+                        (size_t)sqlite3_column_bytes(row, column), ret, ret_bytes, err);
 }
 
 /* Purpose, NUL, basis; nothing at all for no consent. */
@@ -96,7 +114,8 @@ static void split_consent(mien__record *r)
     r->person.consent.basis = purpose < r->consent_bytes ? r->consent + purpose + 1 : "";
 }
 
-mien_status mien__record_read(mien_gallery *g, sqlite3_stmt *row, int64_t now_ms, mien__record *ret, mien_error *err)
+mien_status mien__record_read(mien_gallery *g, sqlite3_stmt *row, int64_t now_ms, mien__record *ret,
+                              mien_error *err)
 {
     mien__record r = { 0 };
     mien_person *const p = &r.person;
@@ -147,7 +166,8 @@ mien_status mien__name_find(mien_gallery *g, const char *name, int64_t *ret, mie
 
 /* ---- writing ---- */
 
-mien_status mien__name_set(mien_gallery *g, int64_t person, const uint8_t *key, const char *name, mien_error *err)
+mien_status mien__name_set(mien_gallery *g, int64_t person, const uint8_t *key, const char *name,
+                           mien_error *err)
 {
     uint8_t lookup[MIEN__LOOKUP_BYTES];
     mien__buf b;
@@ -155,30 +175,35 @@ mien_status mien__name_set(mien_gallery *g, int64_t person, const uint8_t *key, 
     mien__buf_init(&b, MIEN__BLOB_MAX);
     mien_status st = mien__name_find(g, name, &other, err);
     if (!st && other != 0 && other != person)
-        st = mien__fail(err, MIEN_E_EXISTS, "another person of the gallery has that name already (person %lld)",
-                        (long long)other);
+        st =
+            mien__fail(err, MIEN_E_EXISTS,
+                       "another person of the gallery has that name already (person %lld)", (long long)other);
     if (!st)
         st = mien__seal(g, key, (mien__place){ MIEN__KIND_NAME, person, 0 }, name, strlen(name), &b, err);
     mien__lookup(g, MIEN__KIND_NAME, name, strlen(name), lookup);
     if (!st)
-        st = mien__sql_run(g, MIEN__SQL_PERSON_NAME, err, "ibb", person, lookup, sizeof lookup, b.data, b.size);
+        st = mien__sql_run(g, MIEN__SQL_PERSON_NAME, err, "ibb", person, lookup, sizeof lookup, b.data,
+                           b.size);
     mien__buf_wipe(&b);
     return st;
 }
 
-mien_status mien__note_set(mien_gallery *g, int64_t person, const uint8_t *key, const char *note, mien_error *err)
+mien_status mien__note_set(mien_gallery *g, int64_t person, const uint8_t *key, const char *note,
+                           mien_error *err)
 {
     mien__buf b;
     mien__buf_init(&b, MIEN__BLOB_MAX);
-    mien_status st = mien__seal(g, key, (mien__place){ MIEN__KIND_NOTE, person, 0 }, note, strlen(note), &b, err);
+    mien_status st =
+        mien__seal(g, key, (mien__place){ MIEN__KIND_NOTE, person, 0 }, note, strlen(note), &b, err);
     if (!st)
-        st = mien__sql_run(g, MIEN__SQL_PERSON_NOTE, err, "ib", person, b.data ? (const void *)b.data : "", b.size);
+        st = mien__sql_run(g, MIEN__SQL_PERSON_NOTE, err, "ib", person, b.data ? (const void *)b.data : "",
+                           b.size);
     mien__buf_wipe(&b);
     return st;
 }
 
-mien_status mien__consent_set(mien_gallery *g, int64_t person, const uint8_t *key, const mien_consent *consent,
-                              mien_error *err)
+mien_status mien__consent_set(mien_gallery *g, int64_t person, const uint8_t *key,
+                              const mien_consent *consent, mien_error *err)
 {
     const char *const purpose = consent && consent->purpose ? consent->purpose : "";
     const char *const basis = consent && consent->basis ? consent->basis : "";
@@ -189,17 +214,19 @@ mien_status mien__consent_set(mien_gallery *g, int64_t person, const uint8_t *ke
     if (!st)
         st = mien__buf_append(&text, basis, strlen(basis), err);
     if (!st)
-        st = mien__seal(g, key, (mien__place){ MIEN__KIND_CONSENT, person, 0 }, text.data, text.size, &b, err);
+        st =
+            mien__seal(g, key, (mien__place){ MIEN__KIND_CONSENT, person, 0 }, text.data, text.size, &b, err);
     if (!st)
         st = mien__sql_run(g, MIEN__SQL_PERSON_CONSENT, err, "ibii", person, b.data, b.size,
-                           consent ? consent->given_ms : (int64_t)0, consent ? consent->expires_ms : (int64_t)0);
+                           consent ? consent->given_ms : (int64_t)0,
+                           consent ? consent->expires_ms : (int64_t)0);
     mien__buf_wipe(&b);
     mien__buf_wipe(&text);
     return st;
 }
 
-mien_status mien__person_add(mien_gallery *g, const mien__new_person *p, int64_t *ret_id, uint8_t ret_key[MIEN__KEY_BYTES],
-                             mien_error *err)
+mien_status mien__person_add(mien_gallery *g, const mien__new_person *p, int64_t *ret_id,
+                             uint8_t ret_key[MIEN__KEY_BYTES], mien_error *err)
 {
     uint8_t key[MIEN__KEY_BYTES] = { 0 }, wrapped[MIEN__WRAPPED_BYTES], lookup[MIEN__LOOKUP_BYTES];
     const bool encrypted = g->shared->encrypted;
@@ -209,12 +236,12 @@ mien_status mien__person_add(mien_gallery *g, const mien__new_person *p, int64_t
         return st;
     if (encrypted) {
         randombytes_buf(key, sizeof key);
-        mien__aead_seal(g->shared->id, g->shared->keys->people, (mien__place){ MIEN__KIND_PERSON_KEY, id, 0 }, key,
-                        sizeof key, wrapped);
+        mien__aead_seal(g->shared->id, g->shared->keys->people, (mien__place){ MIEN__KIND_PERSON_KEY, id, 0 },
+                        key, sizeof key, wrapped);
     }
     randombytes_buf(lookup, sizeof lookup); /* until the name is set below */
-    st = mien__sql_run(g, MIEN__SQL_PERSON_ADD, err, "ibbi", id, encrypted ? wrapped : NULL, sizeof wrapped, lookup,
-                       sizeof lookup, p->now_ms);
+    st = mien__sql_run(g, MIEN__SQL_PERSON_ADD, err, "ibbi", id, encrypted ? wrapped : NULL, sizeof wrapped,
+                       lookup, sizeof lookup, p->now_ms);
     if (st || (st = mien__name_set(g, id, key, p->name, err)) ||
         (st = mien__note_set(g, id, key, p->note ? p->note : "", err)) ||
         (st = mien__consent_set(g, id, key, p->consent, err)))
@@ -272,10 +299,12 @@ mien_status mien__template_load(mien_gallery *g, int64_t person, float *ret, mie
         st = mien__fail(err, MIEN_E_NOT_FOUND, "%.120s has no template of person %lld", g->shared->path,
                         (long long)person);
     if (!st)
-        st = mien__unwrap_person(g, person, sqlite3_column_blob(s, 0), (size_t)sqlite3_column_bytes(s, 0), key, err);
+        st = mien__unwrap_person(g, person, sqlite3_column_blob(s, 0), (size_t)sqlite3_column_bytes(s, 0),
+                                 key, err);
     if (!st)
-        st = mien__unseal_into(g, key, (mien__place){ MIEN__KIND_TEMPLATE, person, 0 }, sqlite3_column_blob(s, 1),
-                               (size_t)sqlite3_column_bytes(s, 1), halves, (size_t)dim * sizeof *halves, err);
+        st = mien__unseal_into(g, key, (mien__place){ MIEN__KIND_TEMPLATE, person, 0 },
+                               sqlite3_column_blob(s, 1), (size_t)sqlite3_column_bytes(s, 1), halves,
+                               (size_t)dim * sizeof *halves, err);
     if (!st)
         mien__vec_of(halves, dim, ret);
     mien__sql_end(g, s);

@@ -1,10 +1,11 @@
 /* The do-not-enrol list: people who asked to be removed and not to come back.
  *
- * An entry holds a keyed digest of the name and, if the person had a template, a coarse form of it: the signs of 512
- * random projections (Charikar 2002; the directions drawn by ChaCha20 from the gallery's rotation key). Two templates
- * at angle a differ in a share a / pi of the signs, so the share tells the cosine to within some 0.06; without the key
- * the signs tell nothing of the directions. With the key they are still biometric data of that person, kept in order
- * to refuse it: docs/privacy.md says so to those who decide about it. Sealed in an encrypted gallery.
+ * An entry holds a keyed digest of the name and, if the person had a template, a coarse form of it: the signs
+ * of 512 random projections (Charikar 2002; the directions drawn by ChaCha20 from the gallery's rotation
+ * key). Two templates at angle a differ in a share a / pi of the signs, so the share tells the cosine to
+ * within some 0.06; without the key the signs tell nothing of the directions. With the key they are still
+ * biometric data of that person, kept in order to refuse it: docs/privacy.md says so to those who decide
+ * about it. Sealed in an encrypted gallery.
  */
 #include "gallery/gallery.h"
 #include <math.h>
@@ -88,8 +89,8 @@ mien_status mien__refuse_person(mien_gallery *g, const char *name, const float *
     mien__lookup(g, MIEN__KIND_REFUSED, name, strlen(name), lookup);
     mien_status st = mien__sql_number(g, MIEN__SQL_REFUSED_NEXT, 1, &id, err, "");
     if (!st && vec && !(st = code_of(g, vec, code, err)))
-        st = mien__seal(g, g->shared->keys->meta, (mien__place){ MIEN__KIND_REFUSED, 0, id }, code, sizeof code, &sealed,
-                        err);
+        st = mien__seal(g, g->shared->keys->meta, (mien__place){ MIEN__KIND_REFUSED, 0, id }, code,
+                        sizeof code, &sealed, err);
     if (!st)
         st = mien__sql_run(g, MIEN__SQL_REFUSED_ADD, err, "ibbi", id, lookup, sizeof lookup,
                            sealed.data ? (const void *)sealed.data : "", sealed.size, mien__clock_ms());

@@ -1,10 +1,11 @@
 /* Removing people so that nothing of them is left, and showing it.
  *
- * In the transaction the rows go: pictures, faces, template, journal, name and, in an encrypted gallery, the key without
- * which the rest means nothing; secure_delete overwrites them with zeros in the pages. Earlier images of those
- * pages stand in the WAL until a checkpoint empties it, which waits for readers, no longer than busy_ms. Then the
- * index is brought up to date and every file is searched for what was removed. Storage below the file system (flash
- * that remaps blocks, snapshots, backups) is beyond this; docs/privacy.md says what follows.
+ * In the transaction the rows go: pictures, faces, template, journal, name and, in an encrypted gallery, the
+ * key without which the rest means nothing; secure_delete overwrites them with zeros in the pages. Earlier
+ * images of those pages stand in the WAL until a checkpoint empties it, which waits for readers, no longer
+ * than busy_ms. Then the index is brought up to date and every file is searched for what was removed. Storage
+ * below the file system (flash that remaps blocks, snapshots, backups) is beyond this; docs/privacy.md says
+ * what follows.
  */
 #include "gallery/remove.h"
 #include <sodium.h>
@@ -57,16 +58,18 @@ void mien__remove_finish(mien_gallery *g, mien__scrub *s, mien_receipt *receipts
         receipts[i].verified = emptied && indexed && clean;
     }
     if (!emptied)
-        mien__log(MIEN_LOG_WARN, "a removal is done, but other programs kept the write-ahead log from being emptied: "
-                                 "it may hold old bytes until they close the gallery");
+        mien__log(MIEN_LOG_WARN,
+                  "a removal is done, but other programs kept the write-ahead log from being emptied: "
+                  "it may hold old bytes until they close the gallery");
     else if (!indexed || !clean)
-        mien__log(MIEN_LOG_WARN, "a removal is done, but the search for what was removed did not come out clean");
+        mien__log(MIEN_LOG_WARN,
+                  "a removal is done, but the search for what was removed did not come out clean");
 }
 
 /* ---- the transaction ---- */
 
-static void fill_receipt(const mien_gallery *g, const mien__record *r, int64_t n_faces, int64_t n_images, int do_not_enrol,
-                         mien_receipt *ret)
+static void fill_receipt(const mien_gallery *g, const mien__record *r, int64_t n_faces, int64_t n_images,
+                         int do_not_enrol, mien_receipt *ret)
 {
     uint8_t subject[MIEN__DIGEST_BYTES];
     mien__subject(g, r->person.id, subject);
@@ -82,8 +85,8 @@ static void fill_receipt(const mien_gallery *g, const mien__record *r, int64_t n
 
 static mien_status delete_rows(mien_gallery *g, int64_t person, mien_error *err)
 {
-    static const mien__sql deletes[] = { MIEN__SQL_IMAGE_DELETE_ALL, MIEN__SQL_FACE_DELETE_ALL, MIEN__SQL_TEMPLATE_DELETE,
-                                         MIEN__SQL_PERSON_DELETE };
+    static const mien__sql deletes[] = { MIEN__SQL_IMAGE_DELETE_ALL, MIEN__SQL_FACE_DELETE_ALL,
+                                         MIEN__SQL_TEMPLATE_DELETE, MIEN__SQL_PERSON_DELETE };
     mien_status st = MIEN_OK;
     for (size_t i = 0; i < MIEN_COUNTOF(deletes) && !st; i++)
         st = mien__sql_run(g, deletes[i], err, "i", person);
@@ -102,8 +105,8 @@ static mien_status refuse(mien_gallery *g, const mien__record *r, mien_error *er
     return st;
 }
 
-static mien_status remove_rows(mien_gallery *g, mien__scrub *s, int64_t person, const char *action, int do_not_enrol,
-                               mien_receipt *ret, mien_error *err)
+static mien_status remove_rows(mien_gallery *g, mien__scrub *s, int64_t person, const char *action,
+                               int do_not_enrol, mien_receipt *ret, mien_error *err)
 {
     mien__record r;
     char detail[96];
@@ -140,7 +143,8 @@ mien_status mien_gallery_remove(mien_gallery *gallery, int64_t person, int do_no
     mien__scrub *const s = mien__scrub_new();
     mien_status st = s ? mien__write_begin(gallery, err) : mien__nomem(err, sizeof *gallery);
     if (!st)
-        st = mien__write_end(gallery, remove_rows(gallery, s, person, "remove", do_not_enrol != 0, &receipt, err), err);
+        st = mien__write_end(
+            gallery, remove_rows(gallery, s, person, "remove", do_not_enrol != 0, &receipt, err), err);
     if (!st) {
         mien__remove_finish(gallery, s, &receipt, 1);
         *ret = receipt;
@@ -151,7 +155,8 @@ mien_status mien_gallery_remove(mien_gallery *gallery, int64_t person, int do_no
 
 /* ---- one face ---- */
 
-static mien_status remove_face_rows(mien_gallery *g, mien__scrub *s, int64_t face, mien_receipt *ret, mien_error *err)
+static mien_status remove_face_rows(mien_gallery *g, mien__scrub *s, int64_t face, mien_receipt *ret,
+                                    mien_error *err)
 {
     mien__record r;
     int64_t person = 0, images = 0;
@@ -161,13 +166,15 @@ static mien_status remove_face_rows(mien_gallery *g, mien__scrub *s, int64_t fac
     if (st || (st = mien__record_load(g, person, &r, err)))
         return st;
     if ((st = mien__sql_number(g, MIEN__SQL_IMAGE_OF, 0, &images, err, "i", face)) ||
-        (st = mien__trace(g, s, &r, face, err)) || (st = mien__sql_run(g, MIEN__SQL_IMAGE_DELETE, err, "i", face)) ||
+        (st = mien__trace(g, s, &r, face, err)) ||
+        (st = mien__sql_run(g, MIEN__SQL_IMAGE_DELETE, err, "i", face)) ||
         (st = mien__sql_run(g, MIEN__SQL_FACE_DELETE, err, "i", face)))
         goto done;
     g->state.n_faces--;
     g->state.n_images -= images;
     if ((st = mien__fuse_person(g, person, mien__clock_ms(), NULL, err)) ||
-        (st = mien__audit_append(g, "remove face", person, images ? "{\"images\":1}" : "{\"images\":0}", err)))
+        (st =
+             mien__audit_append(g, "remove face", person, images ? "{\"images\":1}" : "{\"images\":0}", err)))
         goto done;
     fill_receipt(g, &r, 1, images, 0, ret);
     ret->n_templates = 1;
@@ -195,7 +202,8 @@ mien_status mien_gallery_remove_face(mien_gallery *gallery, int64_t face, mien_r
 
 /* ---- those whose time has run out ---- */
 
-static mien_status expired_ids(mien_gallery *g, int64_t now, int64_t ret[BATCH], size_t *ret_n, mien_error *err)
+static mien_status expired_ids(mien_gallery *g, int64_t now, int64_t ret[BATCH], size_t *ret_n,
+                               mien_error *err)
 {
     sqlite3_stmt *s = NULL;
     bool row = true;
@@ -209,7 +217,8 @@ static mien_status expired_ids(mien_gallery *g, int64_t now, int64_t ret[BATCH],
 }
 
 /* A transaction for up to BATCH people and one search for all of them. */
-static mien_status expire_batch(mien_gallery *g, int64_t now, mien_receipt receipts[BATCH], size_t *ret_n, mien_error *err)
+static mien_status expire_batch(mien_gallery *g, int64_t now, mien_receipt receipts[BATCH], size_t *ret_n,
+                                mien_error *err)
 {
     int64_t ids[BATCH];
     size_t n = 0;
@@ -228,7 +237,8 @@ static mien_status expire_batch(mien_gallery *g, int64_t now, mien_receipt recei
     return st;
 }
 
-mien_status mien_gallery_expire(mien_gallery *gallery, mien_receipt_fn fn, void *user, size_t *ret_n, mien_error *err)
+mien_status mien_gallery_expire(mien_gallery *gallery, mien_receipt_fn fn, void *user, size_t *ret_n,
+                                mien_error *err)
 {
     mien_status st = MIEN_OK;
     size_t total = 0, n = BATCH;

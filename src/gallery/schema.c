@@ -1,9 +1,9 @@
 /* The tables, and how a file of an older version becomes one of the newest.
  *
- * A version is a row of `migrations`: the statements that lead to it from the one before. Making a gallery runs
- * all of them; opening an older one to write runs the missing ones in one transaction. A file of a newer version
- * is refused. After that the schema of the file must be, byte for byte, what the migrations make in an empty
- * database: a file from elsewhere could hold triggers or views that change what our statements do.
+ * A version is a row of `migrations`: the statements that lead to it from the one before. Making a gallery
+ * runs all of them; opening an older one to write runs the missing ones in one transaction. A file of a newer
+ * version is refused. After that the schema of the file must be, byte for byte, what the migrations make in
+ * an empty database: a file from elsewhere could hold triggers or views that change what our statements do.
  */
 #include "gallery/gallery.h"
 #include <string.h>
@@ -104,12 +104,13 @@ static mien_status compare(const mien_gallery *g, sqlite3_stmt *ours, sqlite3_st
 mien_status mien__schema_check(mien_gallery *g, int version, mien_error *err)
 {
     /* sqlite_stat* would come from ANALYZE, which nobody runs here */
-    static const char query[] = "select type || ' ' || name || ' ' || tbl_name, sql from sqlite_schema order by 1";
+    static const char query[] =
+        "select type || ' ' || name || ' ' || tbl_name, sql from sqlite_schema order by 1";
     sqlite3 *fresh = NULL;
     sqlite3_stmt *ours = NULL, *theirs = NULL;
     mien_status st = MIEN_OK;
-    int rc = sqlite3_open_v2(":memory:", &fresh, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
-                             NULL);
+    int rc = sqlite3_open_v2(":memory:", &fresh,
+                             SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
     if (rc == SQLITE_OK)
         rc = apply(fresh, 0, version);
     if (rc == SQLITE_OK)

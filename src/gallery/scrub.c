@@ -1,12 +1,14 @@
-/* The search for bytes that should be gone: one pass over every file of the gallery, whatever the number of needles.
+/* The search for bytes that should be gone: one pass over every file of the gallery, whatever the number of
+ * needles.
  *
- * Every 8-byte word of a needle, at every offset, goes into a hash table; the files are probed at every eighth byte. A
- * run of 15 bytes of a needle, wherever it lies, contains a whole aligned word, so none is missed; a bitmap before the
- * table answers nearly all probes from the cache. At a word that is in the table the match is extended to both sides.
- * Words with fewer than three different bytes are no evidence and are left out. Texts are looked for by themselves.
+ * Every 8-byte word of a needle, at every offset, goes into a hash table; the files are probed at every
+ * eighth byte. A run of 15 bytes of a needle, wherever it lies, contains a whole aligned word, so none is
+ * missed; a bitmap before the table answers nearly all probes from the cache. At a word that is in the table
+ * the match is extended to both sides. Words with fewer than three different bytes are no evidence and are
+ * left out. Texts are looked for by themselves.
  *
- * The database is read through SQLite's own handle: a descriptor of ours, once closed, would drop the locks that the
- * process holds on the file.
+ * The database is read through SQLite's own handle: a descriptor of ours, once closed, would drop the locks
+ * that the process holds on the file.
  */
 #include "gallery/scrub.h"
 #include <errno.h>
@@ -73,7 +75,8 @@ static mien_status add(mien__scrub *s, const void *data, size_t bytes, bool whol
         return MIEN_OK;
     if (s->n == s->capacity) {
         const size_t more = s->capacity ? 2 * s->capacity : 64;
-        needle *const grown = more <= NEEDLES_MAX ? mien_grow_array(s->needles, s->n, more, sizeof *grown) : NULL;
+        needle *const grown =
+            more <= NEEDLES_MAX ? mien_grow_array(s->needles, s->n, more, sizeof *grown) : NULL;
         if (!grown)
             return mien__nomem(err, more * sizeof *grown);
         s->needles = grown;
@@ -91,7 +94,8 @@ mien_status mien__scrub_add(mien__scrub *s, const void *data, size_t bytes, mien
 {
     mien_status st = MIEN_OK;
     for (size_t at = 0; at < bytes && !st; at += NEEDLE_MAX)
-        st = add(s, (const uint8_t *)data + at, bytes - at < NEEDLE_MAX ? bytes - at : NEEDLE_MAX, false, err);
+        st =
+            add(s, (const uint8_t *)data + at, bytes - at < NEEDLE_MAX ? bytes - at : NEEDLE_MAX, false, err);
     return st;
 }
 
@@ -112,8 +116,8 @@ static int distinct(const uint8_t *p, int n)
     return count;
 }
 
-/* Pictures have stretches that others have too: headers, tables, flat areas. The first sample of each stretch that is
- * as varied as compressed data stands for it; the first kilobyte is left out. */
+/* Pictures have stretches that others have too: headers, tables, flat areas. The first sample of each stretch
+ * that is as varied as compressed data stands for it; the first kilobyte is left out. */
 mien_status mien__scrub_add_large(mien__scrub *s, const void *data, size_t bytes, mien_error *err)
 {
     const uint8_t *const d = data;
@@ -150,7 +154,8 @@ bool mien__scrub_texts_explained(mien_gallery *g, const mien__scrub *s)
 {
     for (size_t i = 0; i < s->n_texts; i++) {
         int64_t still = 0;
-        if (mien__sql_number(g, MIEN__SQL_STILL_TEXT, 0, &still, NULL, "b", s->texts[i], strlen(s->texts[i])) != MIEN_OK ||
+        if (mien__sql_number(g, MIEN__SQL_STILL_TEXT, 0, &still, NULL, "b", s->texts[i],
+                             strlen(s->texts[i])) != MIEN_OK ||
             !still)
             return false;
     }
@@ -270,7 +275,8 @@ static int read_fd(void *ctx, void *buf, size_t bytes, uint64_t offset)
 {
     size_t done = 0;
     while (done < bytes) {
-        const ssize_t n = pread(*(const int *)ctx, (uint8_t *)buf + done, bytes - done, (off_t)(offset + done));
+        const ssize_t n =
+            pread(*(const int *)ctx, (uint8_t *)buf + done, bytes - done, (off_t)(offset + done));
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -284,8 +290,8 @@ static int read_fd(void *ctx, void *buf, size_t bytes, uint64_t offset)
 }
 
 /* Chunks overlap by a needle, so that one across their border is seen. */
-static mien_status scan(const mien_gallery *g, const mien__scrub *s, uint8_t *buf, read_fn fn, void *ctx, uint64_t size,
-                        mien__scrub_result *ret, mien_error *err)
+static mien_status scan(const mien_gallery *g, const mien__scrub *s, uint8_t *buf, read_fn fn, void *ctx,
+                        uint64_t size, mien__scrub_result *ret, mien_error *err)
 {
     for (uint64_t at = 0; at < size; at += CHUNK - NEEDLE_MAX) {
         const size_t n = size - at < CHUNK ? (size_t)(size - at) : CHUNK;
@@ -304,8 +310,8 @@ static mien_status scan_database(mien_gallery *g, const mien__scrub *s, uint8_t 
 {
     sqlite3_file *f = NULL;
     sqlite3_int64 size = 0;
-    if (sqlite3_file_control(g->db, "main", SQLITE_FCNTL_FILE_POINTER, &f) != SQLITE_OK || !f || !f->pMethods ||
-        f->pMethods->xFileSize(f, &size) != SQLITE_OK || size < 0)
+    if (sqlite3_file_control(g->db, "main", SQLITE_FCNTL_FILE_POINTER, &f) != SQLITE_OK || !f ||
+        !f->pMethods || f->pMethods->xFileSize(f, &size) != SQLITE_OK || size < 0)
         return mien__fail(err, MIEN_E_IO, "cannot read %.160s to search it", g->shared->path);
     const mien_status st = scan(g, s, buf, read_sqlite, f, (uint64_t)size, ret, err);
     if (st || f->pMethods->iVersion < 2 || !f->pMethods->xShmMap)

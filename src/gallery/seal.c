@@ -1,6 +1,6 @@
-/* Sealing: XChaCha20-Poly1305 (libsodium's IETF form) with a random 24-byte nonce before and a 16-byte tag after the
- * bytes. Associated data, numbers little-endian: "mien", version 1, kind, gallery id, person, row; a sealed value
- * moved to another column, row, person or gallery does not open.
+/* Sealing: XChaCha20-Poly1305 (libsodium's IETF form) with a random 24-byte nonce before and a 16-byte tag
+ * after the bytes. Associated data, numbers little-endian: "mien", version 1, kind, gallery id, person, row;
+ * a sealed value moved to another column, row, person or gallery does not open.
  *
  * Lookups are keyed BLAKE2b digests: equal names have equal digests in one gallery, and nothing else is told.
  */
@@ -8,7 +8,10 @@
 #include <sodium.h>
 #include <string.h>
 
-enum { NONCE = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES, TAG = crypto_aead_xchacha20poly1305_ietf_ABYTES };
+enum {
+    NONCE = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
+    TAG = crypto_aead_xchacha20poly1305_ietf_ABYTES
+};
 _Static_assert(NONCE + TAG == MIEN__SEAL_BYTES, "what sealing adds");
 
 enum { BOUND_BYTES = 4 + 4 + 4 + MIEN__ID_BYTES + 8 + 8 };
@@ -36,8 +39,8 @@ void mien__aead_seal(const uint8_t id[MIEN__ID_BYTES], const uint8_t key[MIEN__K
     uint8_t bound[BOUND_BYTES];
     bind_to(id, place, bound);
     randombytes_buf(ret, NONCE);
-    (void)crypto_aead_xchacha20poly1305_ietf_encrypt(ret + NONCE, NULL, data, bytes, bound, sizeof bound, NULL, ret,
-                                                     key);
+    (void)crypto_aead_xchacha20poly1305_ietf_encrypt(ret + NONCE, NULL, data, bytes, bound, sizeof bound,
+                                                     NULL, ret, key);
 }
 
 bool mien__aead_open(const uint8_t id[MIEN__ID_BYTES], const uint8_t key[MIEN__KEY_BYTES], mien__place place,
@@ -47,8 +50,8 @@ bool mien__aead_open(const uint8_t id[MIEN__ID_BYTES], const uint8_t key[MIEN__K
     if (!blob || blob_bytes < MIEN__SEAL_BYTES)
         return false;
     bind_to(id, place, bound);
-    return crypto_aead_xchacha20poly1305_ietf_decrypt(ret, NULL, NULL, blob + NONCE, blob_bytes - NONCE, bound,
-                                                      sizeof bound, blob, key) == 0;
+    return crypto_aead_xchacha20poly1305_ietf_decrypt(ret, NULL, NULL, blob + NONCE, blob_bytes - NONCE,
+                                                      bound, sizeof bound, blob, key) == 0;
 }
 
 mien_status mien__seal(const mien_gallery *g, const uint8_t key[MIEN__KEY_BYTES], mien__place place,
@@ -68,13 +71,20 @@ mien_status mien__seal(const mien_gallery *g, const uint8_t key[MIEN__KEY_BYTES]
 static mien_status does_not_open(const mien_gallery *g, mien__place place, mien_error *err)
 {
     static const char *const names[] = {
-        [MIEN__KIND_GALLERY_KEY] = "key",       [MIEN__KIND_PERSON_KEY] = "person's key",
-        [MIEN__KIND_NAME] = "name",             [MIEN__KIND_NOTE] = "note",
-        [MIEN__KIND_CONSENT] = "consent",       [MIEN__KIND_TEMPLATE] = "person's template",
-        [MIEN__KIND_FACE] = "face's template",  [MIEN__KIND_SOURCE] = "face's source",
-        [MIEN__KIND_IMAGE] = "picture",         [MIEN__KIND_TEXT] = "text",
-        [MIEN__KIND_PURPOSE] = "purpose",       [MIEN__KIND_AUDIT] = "audit entry",
-        [MIEN__KIND_JOURNAL] = "journal entry", [MIEN__KIND_REFUSED] = "do-not-enrol entry",
+        [MIEN__KIND_GALLERY_KEY] = "key",
+        [MIEN__KIND_PERSON_KEY] = "person's key",
+        [MIEN__KIND_NAME] = "name",
+        [MIEN__KIND_NOTE] = "note",
+        [MIEN__KIND_CONSENT] = "consent",
+        [MIEN__KIND_TEMPLATE] = "person's template",
+        [MIEN__KIND_FACE] = "face's template",
+        [MIEN__KIND_SOURCE] = "face's source",
+        [MIEN__KIND_IMAGE] = "picture",
+        [MIEN__KIND_TEXT] = "text",
+        [MIEN__KIND_PURPOSE] = "purpose",
+        [MIEN__KIND_AUDIT] = "audit entry",
+        [MIEN__KIND_JOURNAL] = "journal entry",
+        [MIEN__KIND_REFUSED] = "do-not-enrol entry",
     };
     return mien__fail(err, MIEN_E_GALLERY_CORRUPT, "a %s in %.120s is damaged (person %lld, row %lld)",
                       names[place.kind], g->shared->path, (long long)place.person, (long long)place.row);
@@ -103,9 +113,8 @@ mien_status mien__unseal(const mien_gallery *g, const uint8_t key[MIEN__KEY_BYTE
     char *const text = mien_alloc(bytes + 1);
     if (!text)
         return mien__nomem(err, bytes + 1);
-    const mien_status st = bytes == 0 && !added
-                               ? MIEN_OK
-                               : mien__unseal_into(g, key, place, blob, blob_bytes, text, bytes, err);
+    const mien_status st =
+        bytes == 0 && !added ? MIEN_OK : mien__unseal_into(g, key, place, blob, blob_bytes, text, bytes, err);
     if (st) {
         mien_free_secret(text, bytes + 1);
         return st;
@@ -132,7 +141,8 @@ void mien__subject(const mien_gallery *g, int64_t person, uint8_t ret[MIEN__DIGE
 {
     uint8_t message[8 + 8] = "person: ";
     put(message + 8, (uint64_t)person, 8);
-    crypto_generichash(ret, MIEN__DIGEST_BYTES, message, sizeof message, g->shared->keys->audit, MIEN__KEY_BYTES);
+    crypto_generichash(ret, MIEN__DIGEST_BYTES, message, sizeof message, g->shared->keys->audit,
+                       MIEN__KEY_BYTES);
 }
 
 void mien__buf_wipe(mien__buf *b)

@@ -1,10 +1,10 @@
 /* Opening and closing galleries.
  *
  * A file is not trusted: extensions, ATTACH, views and triggers from
- * elsewhere are shut out (defensive mode, untrusted schema, a schema that must be ours); cells are checked for size;
- * nothing is mapped, as a file that shrinks would end the process. Temporary tables stay in memory: names must not reach
- * /tmp. The rollback is a WAL with synchronous=FULL: with NORMAL, a power cut takes back commits that were acknowledged.
- * secure_delete overwrites what is deleted.
+ * elsewhere are shut out (defensive mode, untrusted schema, a schema that must be ours); cells are checked
+ * for size; nothing is mapped, as a file that shrinks would end the process. Temporary tables stay in memory:
+ * names must not reach /tmp. The rollback is a WAL with synchronous=FULL: with NORMAL, a power cut takes back
+ * commits that were acknowledged. secure_delete overwrites what is deleted.
  */
 #include "gallery/store.h"
 #include <errno.h>
@@ -57,9 +57,10 @@ static int guard(sqlite3 *db)
 
 mien_status mien__store_connect(mien_gallery *g, const char *path, int flags, mien_error *err)
 {
-    static const char pragmas[] = "pragma page_size = 8192; pragma secure_delete = on; pragma synchronous = full;"
-                                  "pragma cell_size_check = on; pragma mmap_size = 0; pragma temp_store = memory;"
-                                  "pragma cache_size = -16384;";
+    static const char pragmas[] =
+        "pragma page_size = 8192; pragma secure_delete = on; pragma synchronous = full;"
+        "pragma cell_size_check = on; pragma mmap_size = 0; pragma temp_store = memory;"
+        "pragma cache_size = -16384;";
     const bool read_only = flags & SQLITE_OPEN_READONLY;
     int rc = sqlite3_open_v2(path, &g->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
     if (rc == SQLITE_OK)
@@ -73,8 +74,8 @@ mien_status mien__store_connect(mien_gallery *g, const char *path, int flags, mi
     return rc == SQLITE_OK ? MIEN_OK : mien__db_fail(g, rc, "open", err);
 }
 
-/* By name, not by opening it: closing a descriptor of our own would drop the locks that SQLite holds on the file for
- * other handles of this process (POSIX locks belong to process and file). */
+/* By name, not by opening it: closing a descriptor of our own would drop the locks that SQLite holds on the
+ * file for other handles of this process (POSIX locks belong to process and file). */
 static mien_status look_at(const char *path, mien_error *err)
 {
     struct stat info;
@@ -160,8 +161,8 @@ static mien_status check_header(const mien_gallery *g, mien_error *err)
     if (rc == SQLITE_NOTADB)
         return mien__fail(err, MIEN_E_GALLERY_FORMAT, "%.160s is not a gallery", g->shared->path);
     if (app != MIEN__GALLERY_APP_ID)
-        return mien__fail(err, MIEN_E_GALLERY_FORMAT, "%.160s is not a gallery but a database of another program",
-                          g->shared->path);
+        return mien__fail(err, MIEN_E_GALLERY_FORMAT,
+                          "%.160s is not a gallery but a database of another program", g->shared->path);
     if (page != MIEN__GALLERY_PAGE_BYTES)
         return mien__fail(err, MIEN_E_GALLERY_CORRUPT, "the header of %.160s is damaged", g->shared->path);
     return MIEN_OK;
@@ -183,7 +184,8 @@ static mien_status connect_existing(mien_gallery *g, bool writable, mien_error *
         /* a file that somebody took out of WAL mode returns to it */
         return st || !writable ? st : mien__db_exec(g, "pragma journal_mode = wal", err);
     }
-    char *const wal = sqlite3_mprintf("%s-wal", path), *const uri = sqlite3_mprintf("file:%s?immutable=1", path);
+    char *const wal = sqlite3_mprintf("%s-wal", path), *const uri =
+                                                           sqlite3_mprintf("file:%s?immutable=1", path);
     const bool plain = !strpbrk(path, "?#%"); /* else the URI would need escapes */
     if (!writable && wal && uri && plain && (rc & 0xff) == SQLITE_CANTOPEN && access(wal, F_OK) != 0) {
         sqlite3_close(g->db);
@@ -208,9 +210,10 @@ static mien_status settle_version(mien_gallery *g, mien_error *err)
     if (rc != SQLITE_OK)
         return mien__db_fail(g, rc, "read", err);
     if (version > newest)
-        return mien__fail(err, MIEN_E_GALLERY_FORMAT,
-                          "%.120s was made by a newer version of this program (%lld; this one reads up to %d)",
-                          g->shared->path, (long long)version, newest);
+        return mien__fail(
+            err, MIEN_E_GALLERY_FORMAT,
+            "%.120s was made by a newer version of this program (%lld; this one reads up to %d)",
+            g->shared->path, (long long)version, newest);
     if (version < 1)
         return mien__fail(err, MIEN_E_GALLERY_CORRUPT, "%.160s says it has version %lld", g->shared->path,
                           (long long)version);
@@ -219,8 +222,8 @@ static mien_status settle_version(mien_gallery *g, mien_error *err)
         return st;
     if (!g->writable)
         return mien__fail(err, MIEN_E_GALLERY_FORMAT,
-                          "%.120s is of version %lld: open it for writing once to bring it to %d", g->shared->path,
-                          (long long)version, newest);
+                          "%.120s is of version %lld: open it for writing once to bring it to %d",
+                          g->shared->path, (long long)version, newest);
     if ((st = mien__sql_run(g, MIEN__SQL_BEGIN_WRITE, err, "")))
         return st;
     version = pragma_number(g, "pragma user_version", &rc); /* another may have been quicker */
@@ -242,8 +245,8 @@ static bool copy_column(sqlite3_stmt *s, int column, void *ret, size_t bytes)
     return true;
 }
 
-static mien_status check_model(mien_gallery *g, const mien_model *embedder, const char *model, const char *name,
-                               mien_error *err)
+static mien_status check_model(mien_gallery *g, const mien_model *embedder, const char *model,
+                               const char *name, mien_error *err)
 {
     char hex[65];
     if (!embedder)
@@ -257,8 +260,8 @@ static mien_status check_model(mien_gallery *g, const mien_model *embedder, cons
                           "migrate' can move it",
                           g->shared->path, name, model, mien_model_info_of(embedder)->name, hex);
     g->shared->has_embedder = true;
-    if (mien_model_threshold(embedder, mien_model_info_of(embedder)->default_fmr, &g->shared->same_threshold, NULL) !=
-        MIEN_OK)
+    if (mien_model_threshold(embedder, mien_model_info_of(embedder)->default_fmr, &g->shared->same_threshold,
+                             NULL) != MIEN_OK)
         g->shared->same_threshold = UNCALIBRATED;
     return MIEN_OK;
 }
@@ -324,7 +327,8 @@ static mien_status check_opts(const char *path, const mien_gallery_opts *opts, m
 {
     if (opts->struct_size != sizeof *opts || opts->mode < MIEN_GALLERY_READ ||
         opts->mode > MIEN_GALLERY_OPEN_OR_CREATE)
-        return mien__fail(err, MIEN_E_ARG, "options of a gallery without MIEN_GALLERY_OPTS_INIT, or no such mode");
+        return mien__fail(err, MIEN_E_ARG,
+                          "options of a gallery without MIEN_GALLERY_OPTS_INIT, or no such mode");
     if (!path[0] || strlen(path) > 3000)
         return mien__fail(err, MIEN_E_ARG, "the path of a gallery has 1 to 3000 bytes");
     if (opts->actor && strlen(opts->actor) > MIEN__NAME_MAX)
@@ -334,7 +338,8 @@ static mien_status check_opts(const char *path, const mien_gallery_opts *opts, m
     return MIEN_OK;
 }
 
-mien_status mien_gallery_open(const char *path, const mien_gallery_opts *opts, mien_gallery **ret, mien_error *err)
+mien_status mien_gallery_open(const char *path, const mien_gallery_opts *opts, mien_gallery **ret,
+                              mien_error *err)
 {
     static const mien_gallery_opts defaults = MIEN_GALLERY_OPTS_INIT;
     if (!path || !ret)
@@ -346,7 +351,8 @@ mien_status mien_gallery_open(const char *path, const mien_gallery_opts *opts, m
         return st;
     if (sodium_init() < 0)
         return mien__fail(err, MIEN_E_INTERNAL, "libsodium cannot be initialised");
-    if (opts->mode == MIEN_GALLERY_CREATE || (opts->mode == MIEN_GALLERY_OPEN_OR_CREATE && access(path, F_OK) != 0)) {
+    if (opts->mode == MIEN_GALLERY_CREATE ||
+        (opts->mode == MIEN_GALLERY_OPEN_OR_CREATE && access(path, F_OK) != 0)) {
         st = mien__store_create(path, opts, err);
         if (st && !(st == MIEN_E_EXISTS && opts->mode == MIEN_GALLERY_OPEN_OR_CREATE))
             return st;

@@ -27,16 +27,18 @@ mien_status mien_gallery_set_text(mien_gallery *gallery, const char *key, const 
     mien_status st = MIEN_OK;
     if (!gallery)
         return mien__fail(err, MIEN_E_ARG, "gallery is NULL");
-    if ((st = check_key(key, err)) || (text && (st = mien__text_check("text", text, MIEN__TEXT_LIMIT, err))) ||
+    if ((st = check_key(key, err)) ||
+        (text && (st = mien__text_check("text", text, MIEN__TEXT_LIMIT, err))) ||
         (st = mien__write_begin(gallery, err)))
         return st;
     mien__buf b;
     mien__buf_init(&b, MIEN__BLOB_MAX);
     if (!text) {
         st = mien__sql_run(gallery, MIEN__SQL_TEXT_DELETE, err, "t", key);
-    } else if (!(st = mien__seal(gallery, gallery->shared->keys->meta, place_of(gallery, key), text, strlen(text), &b,
-                                 err))) {
-        st = mien__sql_run(gallery, MIEN__SQL_TEXT_SET, err, "tb", key, b.data ? (const void *)b.data : "", b.size);
+    } else if (!(st = mien__seal(gallery, gallery->shared->keys->meta, place_of(gallery, key), text,
+                                 strlen(text), &b, err))) {
+        st = mien__sql_run(gallery, MIEN__SQL_TEXT_SET, err, "tb", key, b.data ? (const void *)b.data : "",
+                           b.size);
     }
     if (!st)
         st = mien__audit_append(gallery, text ? "set" : "unset", 0, "{}", err);
@@ -60,8 +62,8 @@ mien_status mien_gallery_text(mien_gallery *gallery, const char *key, char **ret
     if (!st && !row)
         st = mien__fail(err, MIEN_E_NOT_FOUND, "%.120s has no text '%.64s'", gallery->shared->path, key);
     if (!st)
-        st = mien__unseal(gallery, gallery->shared->keys->meta, place_of(gallery, key), sqlite3_column_blob(s, 0),
-                          (size_t)sqlite3_column_bytes(s, 0), &text, &bytes, err);
+        st = mien__unseal(gallery, gallery->shared->keys->meta, place_of(gallery, key),
+                          sqlite3_column_blob(s, 0), (size_t)sqlite3_column_bytes(s, 0), &text, &bytes, err);
     if (!st)
         *ret_text = text;
     mien__sql_end(gallery, s);

@@ -1,10 +1,10 @@
 /* What a person left in the file: the needles for the search after a removal.
  *
- * In an encrypted gallery every stored value is as good as random, and any run of it counts; the plain templates are
- * looked for as well. In an open one others may hold the same bytes for reasons of their own: the same folder in
- * a source, the same purpose in a consent, a group picture. There texts are looked for together with the bytes
- * that lie beside them in the row, which are this person's alone, and pictures that another face keeps too are
- * left out.
+ * In an encrypted gallery every stored value is as good as random, and any run of it counts; the plain
+ * templates are looked for as well. In an open one others may hold the same bytes for reasons of their own:
+ * the same folder in a source, the same purpose in a consent, a group picture. There texts are looked for
+ * together with the bytes that lie beside them in the row, which are this person's alone, and pictures that
+ * another face keeps too are left out.
  */
 #include "gallery/remove.h"
 #include <sodium.h>
@@ -20,7 +20,8 @@ static const uint8_t *blob(sqlite3_stmt *s, int column, size_t *ret_bytes)
 }
 
 /* A text with the BESIDE bytes before or after it. */
-static mien_status beside(mien__scrub *s, const uint8_t *a, size_t a_bytes, const uint8_t *b, size_t b_bytes, mien_error *err)
+static mien_status beside(mien__scrub *s, const uint8_t *a, size_t a_bytes, const uint8_t *b, size_t b_bytes,
+                          mien_error *err)
 {
     mien__buf joined;
     mien__buf_init(&joined, 2 * TEXT_PART);
@@ -53,7 +54,8 @@ static mien_status trace_row(mien_gallery *g, mien__scrub *s, sqlite3_stmt *row,
     /* lookup, name, note and consent lie one after the other */
     st = beside(s, c[1], n[1], c[2], part(n[2]), err);
     if (!st && n[3] > 0)
-        st = beside(s, c[2] + (n[2] > BESIDE ? n[2] - BESIDE : 0), n[2] > BESIDE ? BESIDE : n[2], c[3], part(n[3]), err);
+        st = beside(s, c[2] + (n[2] > BESIDE ? n[2] - BESIDE : 0), n[2] > BESIDE ? BESIDE : n[2], c[3],
+                    part(n[3]), err);
     return st;
 }
 
@@ -84,8 +86,8 @@ static mien_status trace_template(mien_gallery *g, mien__scrub *s, const mien__r
         const uint8_t *const stored = blob(row, 0, &n);
         st = mien__scrub_add(s, stored, n, err);
         if (!st && g->shared->encrypted &&
-            mien__unseal_into(g, r->key, (mien__place){ MIEN__KIND_TEMPLATE, r->person.id, 0 }, stored, n, halves,
-                              (size_t)dim * sizeof *halves, NULL) == MIEN_OK)
+            mien__unseal_into(g, r->key, (mien__place){ MIEN__KIND_TEMPLATE, r->person.id, 0 }, stored, n,
+                              halves, (size_t)dim * sizeof *halves, NULL) == MIEN_OK)
             st = mien__scrub_add(s, halves, (size_t)dim * sizeof *halves, err);
     }
     mien__sql_end(g, row);
@@ -100,7 +102,8 @@ static mien_status trace_faces(mien_gallery *g, mien__scrub *s, int64_t person, 
     size_t source_bytes = 0, halves_bytes = 0;
     mien_status st = mien__sql_open(g, MIEN__SQL_FACE_RAW, &row, err, "ii", person, face);
     while (!st && !(st = mien__sql_row(g, row, &there, err)) && there) {
-        const uint8_t *const source = blob(row, 0, &source_bytes), *const halves = blob(row, 1, &halves_bytes);
+        const uint8_t *const source = blob(row, 0, &source_bytes), *const halves =
+                                                                       blob(row, 1, &halves_bytes);
         if ((st = mien__scrub_add(s, halves, halves_bytes, err)))
             break;
         const size_t skip = source_bytes - part(source_bytes); /* its end lies beside the template */
@@ -113,7 +116,8 @@ static mien_status trace_faces(mien_gallery *g, mien__scrub *s, int64_t person, 
     return st;
 }
 
-static mien_status trace_images(mien_gallery *g, mien__scrub *s, int64_t person, int64_t face, mien_error *err)
+static mien_status trace_images(mien_gallery *g, mien__scrub *s, int64_t person, int64_t face,
+                                mien_error *err)
 {
     sqlite3_stmt *row = NULL;
     bool there = true;

@@ -1,10 +1,12 @@
-/* Metadata out of pictures that are kept: where they were taken, with what, by whom, thumbnails of what was cropped.
+/* Metadata out of pictures that are kept: where they were taken, with what, by whom, thumbnails of what was
+ * cropped.
  *
- * JPEG (ITU-T T.81, annex B): segments up to the first scan are copied, without comments and without application
- * segments other than JFIF (APP0), colour profiles (APP2 "ICC_PROFILE") and Adobe's colour transform (APP14); an
- * orientation other than upright returns as an EXIF block of that one number. From the first scan on the bytes
- * are copied up to the end of image; what follows it (motion photos, trailers) is left out. PNG (ISO/IEC 15948, 5):
- * chunks that decoding needs and those of colour are copied, eXIf is replaced likewise; all else is left out.
+ * JPEG (ITU-T T.81, annex B): segments up to the first scan are copied, without comments and without
+ * application segments other than JFIF (APP0), colour profiles (APP2 "ICC_PROFILE") and Adobe's colour
+ * transform (APP14); an orientation other than upright returns as an EXIF block of that one number. From the
+ * first scan on the bytes are copied up to the end of image; what follows it (motion photos, trailers) is
+ * left out. PNG (ISO/IEC 15948, 5): chunks that decoding needs and those of colour are copied, eXIf is
+ * replaced likewise; all else is left out.
  */
 #include "image/strip.h"
 #include "image/codec.h"
@@ -22,7 +24,17 @@ static mien_status corrupt(mien_error *err, const char *what)
 
 /* ---- JPEG ---- */
 
-enum { SOI = 0xd8, EOI = 0xd9, SOS = 0xda, APP0 = 0xe0, APP1 = 0xe1, APP2 = 0xe2, APP14 = 0xee, APP15 = 0xef, COM = 0xfe };
+enum {
+    SOI = 0xd8,
+    EOI = 0xd9,
+    SOS = 0xda,
+    APP0 = 0xe0,
+    APP1 = 0xe1,
+    APP2 = 0xe2,
+    APP14 = 0xee,
+    APP15 = 0xef,
+    COM = 0xfe
+};
 
 static bool starts(const uint8_t *data, size_t n, const char *text, size_t text_bytes)
 {
@@ -35,7 +47,8 @@ static bool keep_segment(int marker, const uint8_t *body, size_t n)
         return false;
     if (marker < APP0 || marker > APP15)
         return true;
-    return (marker == APP0 && starts(body, n, "JFIF", 5)) || (marker == APP2 && starts(body, n, "ICC_PROFILE", 12)) ||
+    return (marker == APP0 && starts(body, n, "JFIF", 5)) ||
+           (marker == APP2 && starts(body, n, "ICC_PROFILE", 12)) ||
            (marker == APP14 && starts(body, n, "Adobe", 5));
 }
 
@@ -47,8 +60,8 @@ static mien_status put_jpeg_orientation(int orientation, mien__buf *ret, mien_er
     return orientation == 1 ? MIEN_OK : mien__buf_append(ret, segment, sizeof segment, err);
 }
 
-/* Where the image ends: after the first EOI in the scans, else where the file does. Within a scan FF is followed by 00,
- * a restart marker or the marker of a segment, which has a length to be skipped. */
+/* Where the image ends: after the first EOI in the scans, else where the file does. Within a scan FF is
+ * followed by 00, a restart marker or the marker of a segment, which has a length to be skipped. */
 static size_t end_of_scans(const uint8_t *d, size_t at, size_t size)
 {
     while (at + 1 < size) {
@@ -112,7 +125,10 @@ static mien_status strip_jpeg(const uint8_t *d, size_t size, mien__buf *ret, mie
             st = mien__buf_append(ret, d + at, n + 2, err);
         at += n + 2;
     }
-    return st ? st : mien__buf_append(ret, d + at, end_of_scans(d, at + 2 + ((size_t)d[at + 2] << 8 | d[at + 3]), size) - at, err);
+    return st ? st
+              : mien__buf_append(ret, d + at,
+                                 end_of_scans(d, at + 2 + ((size_t)d[at + 2] << 8 | d[at + 3]), size) - at,
+                                 err);
 }
 
 /* ---- PNG ---- */
@@ -149,7 +165,8 @@ static mien_status put_png_orientation(int orientation, mien__buf *ret, mien_err
 
 static bool keep_chunk(const uint8_t type[4])
 {
-    static const char kept[][5] = { "IHDR", "PLTE", "IDAT", "IEND", "tRNS", "cHRM", "gAMA", "iCCP", "sBIT", "sRGB", "pHYs" };
+    static const char kept[][5] = { "IHDR", "PLTE", "IDAT", "IEND", "tRNS", "cHRM",
+                                    "gAMA", "iCCP", "sBIT", "sRGB", "pHYs" };
     for (size_t i = 0; i < MIEN_COUNTOF(kept); i++)
         if (memcmp(type, kept[i], 4) == 0)
             return true;
