@@ -156,11 +156,11 @@ static int enroll_all(enroll_run *run, const cli_models *models)
     const cli_gallery_how how = { .mode = MIEN_GALLERY_OPEN_OR_CREATE, .embedder = models->embed };
     cli_kits kits = { NULL, NULL, 0 };
     mien_curve *curve = NULL;
-    int rc = cli_gallery_open(&opts->people, run->path, &how, &run->gallery);
+    int rc = cli_gallery_open(&opts->base, run->path, &how, &run->gallery);
     if (rc == CLI_YES)
         rc = cli_curve_of(run->gallery, models->embed, &curve);
     if (rc == CLI_YES)
-        rc = cli_kits_new(&kits, models, &opts->people.common, run->n_jobs, false);
+        rc = cli_kits_new(&kits, models, &opts->base.common, run->n_jobs, false);
     if (rc == CLI_YES) {
         run->curve = curve;
         run->dim = (size_t)mien_model_info_of(models->embed)->embedding_len;
@@ -168,7 +168,7 @@ static int enroll_all(enroll_run *run, const cli_models *models)
             cli_say("this model has no calibration: people are not compared with each other");
         enroll_print_begin(run);
         cli_run_ordered(run->n_jobs, kits.n, kits.workers, enroll_work, enroll_done, run, "pictures",
-                        opts->people.common.quiet);
+                        opts->base.common.quiet);
         enroll_flush(run);
         enroll_print_end(run);
         rc = run->exit_code;
@@ -185,15 +185,15 @@ static int run(void *p, int argc, char **argv)
     const enroll_opts *opts = p;
     cli_files files = { NULL, 0, 0, CLI_YES };
     cli_models models = { NULL, NULL };
-    enroll_run r = { .opts = opts, .path = opts->people.gallery, .first = true };
-    if (!opts->people.gallery)
+    enroll_run r = { .opts = opts, .path = opts->base.gallery, .first = true };
+    if (!opts->base.gallery)
         return cli_usage(&cli_verb_enroll, "wanted: --gallery G");
     int rc = cli_consent_of(&cli_verb_enroll, &opts->consent, &r.consent, &r.has_consent);
     if (rc == CLI_YES)
         rc = make_jobs(&r, &files, argc, argv);
     r.exit_code = rc;
     if (rc != CLI_USAGE && r.n_jobs) {
-        rc = cli_models_load(&models, true, opts->people.common.detector, true, opts->model);
+        rc = cli_models_load(&models, true, opts->base.common.detector, true, opts->model);
         if (rc == CLI_YES)
             rc = enroll_all(&r, &models);
     }

@@ -216,7 +216,7 @@ static int identify_all(identify_run *run, const cli_models *models)
     cli_kits kits = { NULL, NULL, 0 };
     mien_curve *curve = NULL;
     mien_error err = MIEN_ERROR_INIT;
-    int rc = cli_gallery_open(&opts->people, run->path, &how, &run->gallery);
+    int rc = cli_gallery_open(&opts->base, run->path, &how, &run->gallery);
     if (rc == CLI_YES && mien_gallery_info_of(run->gallery, &run->info, &err) != MIEN_OK)
         rc = cli_fail_path(run->path, &err);
     if (rc == CLI_YES)
@@ -228,14 +228,14 @@ static int identify_all(identify_run *run, const cli_models *models)
         rc = CLI_MODEL;
     }
     if (rc == CLI_YES)
-        rc = cli_kits_new(&kits, models, &opts->people.common, run->files->n, opts->flip);
+        rc = cli_kits_new(&kits, models, &opts->base.common, run->files->n, opts->flip);
     if (rc == CLI_YES) {
         run->dim = (size_t)mien_model_info_of(models->embed)->embedding_len;
         if (!run->info.n_people)
             cli_say_path(run->path, "this gallery has no people");
         identify_print_begin(run);
         cli_run_ordered(run->files->n, kits.n, kits.workers, work, done, run, "pictures",
-                        opts->people.common.quiet);
+                        opts->base.common.quiet);
         identify_print_end(run);
         rc = cli_worse(run->exit_code, run->n_faces && run->n_known == run->n_faces ? CLI_YES : CLI_NO);
     }
@@ -250,16 +250,16 @@ static int run(void *p, int argc, char **argv)
     const identify_opts *opts = p;
     cli_models models = { NULL, NULL };
     cli_files files;
-    if (!opts->people.gallery)
+    if (!opts->base.gallery)
         return cli_usage(&cli_verb_identify, "wanted: --gallery G");
     cli_files_collect(&files, argc, argv);
     int rc = files.exit_code;
     identify_run r = {
-        .opts = opts, .path = opts->people.gallery, .files = &files, .first = true, .exit_code = rc
+        .opts = opts, .path = opts->base.gallery, .files = &files, .first = true, .exit_code = rc
     };
     r.draw_into_dir = opts->draw && (argc > 1 || cli_is_dir(argv[0]) || cli_is_dir(opts->draw));
     if (files.n) {
-        rc = cli_models_load(&models, true, opts->people.common.detector, true, opts->model);
+        rc = cli_models_load(&models, true, opts->base.common.detector, true, opts->model);
         if (rc == CLI_YES)
             rc = identify_all(&r, &models);
     }

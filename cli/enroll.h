@@ -2,11 +2,11 @@
 #ifndef MIEN_CLI_ENROLL_H
 #define MIEN_CLI_ENROLL_H
 
-#include "people.h"
+#include "galleries.h"
 #include <stdatomic.h>
 
 typedef struct enroll_opts {
-    cli_people people; /* first */
+    cli_gallery_common base; /* first */
     int format, force, keep_images, pick;
     const char *folder, *model, *note;
     cli_consent consent;

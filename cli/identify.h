@@ -2,10 +2,10 @@
 #ifndef MIEN_CLI_IDENTIFY_H
 #define MIEN_CLI_IDENTIFY_H
 
-#include "people.h"
+#include "galleries.h"
 
 typedef struct identify_opts {
-    cli_people people; /* first */
+    cli_gallery_common base; /* first */
     int format, top, seen, flip;
     const char *draw, *model;
     double fpir, threshold;

@@ -2,7 +2,7 @@
  * line, where every process of the machine could read it. What is read lies in memory that is locked and
  * wiped.
  */
-#include "people.h"
+#include "galleries.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
