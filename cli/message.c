@@ -34,7 +34,6 @@ int cli_exit_of(mien_status status)
     case MIEN_E_GALLERY_FORMAT:
     case MIEN_E_GALLERY_CORRUPT:
     case MIEN_E_GALLERY_KEY:
-    case MIEN_E_GALLERY_MODEL:
     case MIEN_E_GALLERY_BUSY:
         return CLI_INPUT;
     case MIEN_E_MODEL_FORMAT:
@@ -45,6 +44,7 @@ int cli_exit_of(mien_status status)
     case MIEN_E_MODEL_MISSING:
     case MIEN_E_NET:
     case MIEN_E_DIGEST:
+    case MIEN_E_GALLERY_MODEL:
         return CLI_MODEL;
     default:
         return CLI_INTERNAL;
