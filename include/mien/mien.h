@@ -7,6 +7,7 @@
 #include <mien/face.h>
 #include <mien/image.h>
 #include <mien/model.h>
+#include <mien/search.h>
 #include <mien/session.h>
 #include <mien/status.h>
 
