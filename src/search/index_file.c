@@ -218,7 +218,7 @@ static mien_status put_block(mien_index *ix, mien__new_file *f, const mien__idx_
     if (h->coded && b->own_signs) {
         memset(work, 0, h->block_bytes);
         memcpy(work, b->codes, l->signs_at);
-        memcpy(work + l->signs_at, b->signs, MIEN__BLOCK_TILES * l->sign_tile_bytes);
+        memcpy(work + l->signs_at, b->signs, l->sign_block_bytes);
         src = work;
     }
     if (h->sealed) {

@@ -16,6 +16,10 @@
 /* Rounding of the float test and of float64 sums. */
 #define SLACK 2e-6
 
+/* A tile's first plane is read in less time than memory takes to answer: ask for it this many bytes before.
+ */
+enum { SIGNS_AHEAD = 8192 };
+
 void mien__scan_prepare(mien__scratch *s, mien_index *ix, const float *queries, size_t n,
                         const mien_search_opts *opts)
 {
@@ -153,8 +157,10 @@ static bool scan_coded_tile(mien__scratch *s, size_t worker, const mien__block *
 {
     const mien__index_layout *const l = &s->ix->layout;
     const mien__search_kernels *const k = s->ix->kernels;
-    const uint8_t *const first = b->signs + tile * l->sign_tile_bytes;
-    const uint8_t *const second = first + l->sign_bytes * MIEN__TILE;
+    const uint8_t *const first = mien__sign_tile(l, b->signs, 0, tile), *const second = mien__sign_tile(
+                                                                            l, b->signs, 1, tile);
+    for (size_t i = 0; i < l->sign_tile_bytes; i += 64) /* past the end of the block is allowed */
+        __builtin_prefetch(first + SIGNS_AHEAD + i);
     uint16_t passed[MIEN__TILE];
     int32_t sums[1][MIEN__TILE];
     for (size_t i = 0; i < s->n_queries; i++) {
