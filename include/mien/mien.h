@@ -3,6 +3,7 @@
 #define MIEN_MIEN_H
 
 #include <mien/base.h>
+#include <mien/decide.h>
 #include <mien/eval.h>
 #include <mien/face.h>
 #include <mien/gallery.h>

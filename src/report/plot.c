@@ -6,7 +6,7 @@
  * 2 and 5 between when the range is short. A curve of many points is shown by at most MAX_POINTS means
  * over equal shares of its points.
  */
-#include "train/report_plot.h"
+#include "report/plot.h"
 #include <math.h>
 #include <string.h>
 

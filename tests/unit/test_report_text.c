@@ -1,5 +1,5 @@
 /* The text writer: numbers without the locale, escapes, the first failure. */
-#include "train/text.h"
+#include "report/text.h"
 #include <locale.h>
 #include <math.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
-/* The style sheet of the report. Colours: Okabe, Ito 2008, "Color universal design", toned for each
+/* The style sheet of the reports. Colours: Okabe, Ito 2008, "Color universal design", toned for each
  * background so that lines keep a contrast of 3:1 and text 4.5:1 (WCAG 2.1, 1.4.3 and 1.4.11). */
-#include "train/report_parts.h"
+#include "report/page.h"
 
 const char mien__report_css[] =
     ":root{color-scheme:light dark;--bg:#fff;--fg:#1c1e21;--soft:#5d6670;--rule:#e1e4e8;--panel:#f6f7f9;"

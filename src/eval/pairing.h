@@ -1,8 +1,8 @@
-/* Pairs between rows, and rates over them with people as weights. Private to validation. */
-#ifndef MIEN_SRC_TRAIN_VALIDATE_PAIRS_H
-#define MIEN_SRC_TRAIN_VALIDATE_PAIRS_H
+/* Pairs between rows, and rates over them with people as weights. Private. */
+#ifndef MIEN_SRC_EVAL_PAIRING_H
+#define MIEN_SRC_EVAL_PAIRING_H
 
-#include "train/validate.h"
+#include "base/base.h"
 
 /* Labelled rows ordered by person, each person's in the order of the rows. */
 typedef struct mien__people {
@@ -37,18 +37,5 @@ void mien__vpairs_clear(mien__vpairs *v);
  * Returns false when no mated or no non-mated weight is left. */
 bool mien__weighted_fnmr(const mien__vpairs *v, const uint32_t *weight, double far, double *ret_threshold,
                          double *ret_fnmr);
-
-/* Draw n of n people with replacement: resample number `k` of `seed`. weight [n]. */
-void mien__resample(uint64_t seed, uint64_t k, size_t n, uint32_t *weight);
-/* 95 % percentile interval; sorts v. n >= 1. */
-mien_eval_rate mien__interval_of(double value, double *v, size_t n);
-
-/* An interval of no width claims too much where no error (or no success) was seen: its open side becomes the
- * Clopper-Pearson bound of as many independent trials as there are people. */
-mien_eval_rate mien__open_ended(mien_eval_rate r, size_t n_people);
-
-/* The closed set, see mien__val_closed. */
-mien_status mien__validate_closed(const mien__people *p, const float *e, int dim,
-                                  const mien__validate_opts *o, mien__val_closed *ret, mien_error *err);
 
 #endif

@@ -3,7 +3,7 @@
  * Numbers: snprintf gives digits, sign, `e` and the locale's decimal point; whatever is none of the first
  * three is the point, so it becomes '.'. No flag that groups digits is ever used.
  */
-#include "train/text.h"
+#include "report/text.h"
 #include <math.h>
 #include <sodium.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
-/* Plots of the report as inline SVG. Private to the report. */
-#ifndef MIEN_SRC_TRAIN_REPORT_PLOT_H
-#define MIEN_SRC_TRAIN_REPORT_PLOT_H
+/* Plots of a report as inline SVG. Private to reports. */
+#ifndef MIEN_SRC_REPORT_PLOT_H
+#define MIEN_SRC_REPORT_PLOT_H
 
-#include "train/text.h"
+#include "report/text.h"
 
 enum { MIEN__PLOT_CURVES = 8 };
 

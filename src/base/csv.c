@@ -4,7 +4,7 @@
  * A quote that never closes would swallow the rest of the file, so after any bad row reading goes on at the
  * next line: at most the rows that were inside the stray quote are seen as rows of their own.
  */
-#include "train/data_read.h"
+#include "base/csv.h"
 #include <string.h>
 
 /* One row being taken apart. */

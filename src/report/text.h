@@ -3,8 +3,8 @@
  * The writer keeps the first failure and ignores what follows it, so that a page of calls needs one test.
  * Not shared between threads.
  */
-#ifndef MIEN_SRC_TRAIN_TEXT_H
-#define MIEN_SRC_TRAIN_TEXT_H
+#ifndef MIEN_SRC_REPORT_TEXT_H
+#define MIEN_SRC_REPORT_TEXT_H
 
 #include "base/base.h"
 

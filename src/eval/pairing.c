@@ -8,8 +8,7 @@
  * Weights: a bootstrap over people that draws person p m_p times counts a pair of p with itself m_p times
  * and a pair of p and q m_p m_q times (Owen 2007, "The pigeonhole bootstrap": both sides of a pair vary).
  */
-#include "train/validate_pairs.h"
-#include "eval/stats.h"
+#include "eval/pairing.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -246,36 +245,4 @@ bool mien__weighted_fnmr(const mien__vpairs *v, const uint32_t *weight, double f
     *ret_threshold = t;
     *ret_fnmr = (double)missed / (double)mated;
     return true;
-}
-
-void mien__resample(uint64_t seed, uint64_t k, size_t n, uint32_t *weight)
-{
-    mien__rng rng;
-    mien__rng_seed(&rng, seed ^ (k + 1) * 0x9e3779b97f4a7c15u);
-    memset(weight, 0, n * sizeof *weight);
-    for (size_t i = 0; i < n; i++)
-        weight[mien__rng_u64(&rng) % n]++;
-}
-
-/* Quantiles by linear interpolation (type 7 of Hyndman, Fan 1996). */
-static double quantile(const double *v, size_t n, double p)
-{
-    const double at = p * (double)(n - 1);
-    const size_t i = (size_t)at;
-    return i + 1 < n ? v[i] + (at - (double)i) * (v[i + 1] - v[i]) : v[n - 1];
-}
-
-mien_eval_rate mien__interval_of(double value, double *v, size_t n)
-{
-    mien__sort_f64(v, n);
-    return (mien_eval_rate){ value, quantile(v, n, 0.025), quantile(v, n, 0.975) };
-}
-
-mien_eval_rate mien__open_ended(mien_eval_rate r, size_t n_people)
-{
-    if (r.value <= 1e-12)
-        r.hi = fmax(r.hi, mien__rate_of(0, n_people).hi);
-    if (r.value >= 1 - 1e-12)
-        r.lo = fmin(r.lo, mien__rate_of(n_people, n_people).lo);
-    return r;
 }
