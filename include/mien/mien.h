@@ -13,5 +13,7 @@
 #include <mien/search.h>
 #include <mien/session.h>
 #include <mien/status.h>
+#include <mien/track.h>
+#include <mien/video.h>
 
 #endif

@@ -68,8 +68,11 @@ typedef struct mien_model_info {
     double default_fmr;                 /**< operating point used by default; 0 when not calibrated */
     const mien_operating_point *points; /**< ascending fmr */
     size_t n_points;
-    uint64_t n_mated, n_nonmated;     /**< sample sizes of the calibration */
-    const char *protocol;             /**< how and on what it was calibrated */
+    uint64_t n_mated, n_nonmated; /**< sample sizes of the calibration */
+    const char *protocol;         /**< how and on what it was calibrated */
+    uint64_t n_people;            /**< of the calibration; 0 when not known */
+    double spread;                /**< for searches among many people, as mien_curve_info's; 0: not known */
+    double fusion_mated, fusion_other;
     float min_face_px, max_face_frac; /**< detectors: smallest reliable face (px at network scale), largest as
                                            a fraction of a 640x480 input's shorter side (beyond
                                            that input the same px count) */

@@ -168,6 +168,17 @@ mien_status mien__file_close(mien__new_file *f, mien_status status, mien_error *
     return status;
 }
 
+mien_status mien__file_write_parts(const char *path, const mien__file_part *parts, size_t n, mien_error *err)
+{
+    mien__new_file f = { -1, NULL, NULL };
+    mien_status status = mien__file_new(&f, path, err);
+    if (status != MIEN_OK)
+        return status;
+    for (size_t i = 0; i < n && status == MIEN_OK; i++)
+        status = mien__file_put(&f, parts[i].data, parts[i].bytes, err);
+    return mien__file_close(&f, status, err);
+}
+
 mien_status mien__file_sync_folder(const char *path, mien_error *err)
 {
     const char *const slash = strrchr(path, '/');
@@ -183,15 +194,4 @@ mien_status mien__file_sync_folder(const char *path, mien_error *err)
         close(fd);
     mien_free(folder);
     return status;
-}
-
-mien_status mien__file_write_parts(const char *path, const mien__file_part *parts, size_t n, mien_error *err)
-{
-    mien__new_file f = { -1, NULL, NULL };
-    mien_status status = mien__file_new(&f, path, err);
-    if (status != MIEN_OK)
-        return status;
-    for (size_t i = 0; i < n && status == MIEN_OK; i++)
-        status = mien__file_put(&f, parts[i].data, parts[i].bytes, err);
-    return mien__file_close(&f, status, err);
 }

@@ -1,7 +1,8 @@
 /* A copy while others read and write: SQLite's backup of one snapshot, into another name, then given its own.
  *
- * The snapshot is held for as long as the copy takes; writers go on, and only the emptying of the WAL waits. The copy
- * holds the people of the moment it was begun; whoever removes somebody later has to think of backups too.
+ * The snapshot is held for as long as the copy takes; writers go on, and only the emptying of the WAL waits.
+ * The copy holds the people of the moment it was begun; whoever removes somebody later has to think of
+ * backups too.
  */
 #include "gallery/gallery.h"
 #include <errno.h>
@@ -12,7 +13,8 @@
 
 enum { PAGES_PER_STEP = 256 };
 
-static mien_status copy(mien_gallery *g, sqlite3 *to, mien_gallery_progress progress, void *user, mien_error *err)
+static mien_status copy(mien_gallery *g, sqlite3 *to, mien_gallery_progress progress, void *user,
+                        mien_error *err)
 {
     sqlite3_backup *const b = sqlite3_backup_init(to, "main", g->db, "main");
     mien_status st = MIEN_OK;
@@ -36,10 +38,11 @@ static mien_status copy_to(mien_gallery *g, const char *path, mien_gallery_progr
                            mien_error *err)
 {
     sqlite3 *to = NULL;
-    int rc = sqlite3_open_v2(path, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+    int rc =
+        sqlite3_open_v2(path, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
     if (rc == SQLITE_OK) /* a file nobody else knows needs no journal; it is written through once, below */
-        rc = sqlite3_exec(to, "pragma journal_mode = off; pragma synchronous = full; pragma page_size = 8192", NULL, NULL,
-                          NULL);
+        rc = sqlite3_exec(to, "pragma journal_mode = off; pragma synchronous = full; pragma page_size = 8192",
+                          NULL, NULL, NULL);
     mien_status st = rc == SQLITE_OK ? mien__read_begin(g, err) : mien__db_fail(g, rc, "copy", err);
     if (!st) {
         /* one snapshot from the first page to the last */
@@ -60,14 +63,14 @@ mien_status mien__publish(const char *from, const char *to, mien_error *err)
     } else if (errno == EEXIST) {
         return mien__fail(err, MIEN_E_EXISTS, "%.160s exists already", to);
     } else if (access(to, F_OK) == 0 || rename(from, to) != 0) { /* a file system without hard links */
-        return mien__fail(err, access(to, F_OK) == 0 ? MIEN_E_EXISTS : MIEN_E_IO, "cannot make %.160s: %s", to,
-                          strerror(errno));
+        return mien__fail(err, access(to, F_OK) == 0 ? MIEN_E_EXISTS : MIEN_E_IO, "cannot make %.160s: %s",
+                          to, strerror(errno));
     }
     return mien__file_sync_folder(to, err);
 }
 
-mien_status mien_gallery_backup(mien_gallery *gallery, const char *path, mien_gallery_progress progress, void *user,
-                                mien_error *err)
+mien_status mien_gallery_backup(mien_gallery *gallery, const char *path, mien_gallery_progress progress,
+                                void *user, mien_error *err)
 {
     mien_status st = MIEN_OK;
     if (!gallery || !path || !path[0])

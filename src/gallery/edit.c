@@ -8,7 +8,9 @@ enum { SEEN_STEP_MS = 60000 };
 /* The old name goes into the journal, and the person's stamp says that it was renamed. */
 static mien_status rename_person(mien_gallery *g, mien__record *r, const char *name, mien_error *err)
 {
-    mien__undo u = { .kind = MIEN__UNDO_RENAME, .person = r->person.id, .person_before = r->stamp, .name = r->name };
+    mien__undo u = {
+        .kind = MIEN__UNDO_RENAME, .person = r->person.id, .person_before = r->stamp, .name = r->name
+    };
     mien_status st = mien__name_set(g, r->person.id, r->key, name, err);
     if (!st)
         st = mien__touch(g, r->person.id, &u.person_stamp, err);

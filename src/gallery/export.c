@@ -1,7 +1,8 @@
 /* People as JSON lines: the first tells of the gallery, each other of one person with its faces.
  *
- * docs/gallery.md has the fields. Templates are the stored half floats, little-endian, as base64; pictures are the
- * kept files. Everything is of one snapshot, written to a file for its owner alone that gets its name when it is whole.
+ * docs/gallery.md has the fields. Templates are the stored half floats, little-endian, as base64; pictures
+ * are the kept files. Everything is of one snapshot, written to a file for its owner alone that gets its name
+ * when it is whole.
  */
 #include "gallery/gallery.h"
 #include "report/text.h"
@@ -66,11 +67,16 @@ static void put_quality(mien__text *t, const mien_quality *q)
     const struct {
         const char *name;
         float v;
-    } parts[] = { { "eye_distance_px", q->eye_distance_px }, { "yaw_deg", q->yaw_deg },
-                  { "pitch_deg", q->pitch_deg },             { "roll_deg", q->roll_deg },
-                  { "sharpness", q->sharpness },             { "brightness", q->brightness },
-                  { "contrast", q->contrast },               { "overexposed", q->overexposed },
-                  { "underexposed", q->underexposed },       { "inside", q->inside },
+    } parts[] = { { "eye_distance_px", q->eye_distance_px },
+                  { "yaw_deg", q->yaw_deg },
+                  { "pitch_deg", q->pitch_deg },
+                  { "roll_deg", q->roll_deg },
+                  { "sharpness", q->sharpness },
+                  { "brightness", q->brightness },
+                  { "contrast", q->contrast },
+                  { "overexposed", q->overexposed },
+                  { "underexposed", q->underexposed },
+                  { "inside", q->inside },
                   { "score", q->score } };
     mien__text_fmt(t, ",\"quality\":{");
     for (size_t i = 0; i < MIEN_COUNTOF(parts); i++) {
@@ -151,7 +157,8 @@ static void put_head(exporter *x)
     mien__text *const t = &x->text;
     if ((x->st = mien_gallery_info_of(x->g, &info, x->err)))
         return;
-    mien__text_fmt(t, "{\"mien_export\":1,\"gallery\":\"%s\",\"model\":\"%s\",\"model_name\":", info.id, info.model);
+    mien__text_fmt(t, "{\"mien_export\":1,\"gallery\":\"%s\",\"model\":\"%s\",\"model_name\":", info.id,
+                   info.model);
     mien__text_json(t, info.model_name);
     mien__text_fmt(t, ",\"dim\":%d,\"purpose\":", info.dim);
     mien__text_json(t, info.purpose);
@@ -181,7 +188,8 @@ static void put_all(exporter *x, mien_gallery_progress progress, void *user)
     }
     mien__sql_end(x->g, s);
     if (!x->st && one && x->people == 0)
-        x->st = mien__fail(x->err, MIEN_E_NOT_FOUND, "%.120s has no person %lld", x->g->shared->path, (long long)one);
+        x->st = mien__fail(x->err, MIEN_E_NOT_FOUND, "%.120s has no person %lld", x->g->shared->path,
+                           (long long)one);
 }
 
 /* Close what was written, through to the disk. */
@@ -198,11 +206,12 @@ static mien_status audit(exporter *x)
     char detail[128];
     if (!x->g->writable)
         return MIEN_OK;
-    snprintf(detail, sizeof detail, "{\"people\":%zu,\"faces\":%zu,\"templates\":%s,\"images\":%s}", x->people, x->faces,
-             x->opts->templates ? "true" : "false", x->opts->images ? "true" : "false");
+    snprintf(detail, sizeof detail, "{\"people\":%zu,\"faces\":%zu,\"templates\":%s,\"images\":%s}",
+             x->people, x->faces, x->opts->templates ? "true" : "false", x->opts->images ? "true" : "false");
     const mien_status st = mien__write_begin(x->g, x->err);
     return st ? st
-              : mien__write_end(x->g, mien__audit_append(x->g, "export", x->opts->person, detail, x->err), x->err);
+              : mien__write_end(x->g, mien__audit_append(x->g, "export", x->opts->person, detail, x->err),
+                                x->err);
 }
 
 mien_status mien_gallery_export(mien_gallery *gallery, const char *path, const mien_export_opts *opts,
@@ -211,7 +220,8 @@ mien_status mien_gallery_export(mien_gallery *gallery, const char *path, const m
     static const mien_export_opts defaults = MIEN_EXPORT_OPTS_INIT;
     exporter x = { .g = gallery, .opts = opts ? opts : &defaults, .err = err };
     if (!gallery || !path || !path[0] || x.opts->struct_size != sizeof *opts || x.opts->person < 0)
-        return mien__fail(err, MIEN_E_ARG, "gallery or path is missing, or options without MIEN_EXPORT_OPTS_INIT");
+        return mien__fail(err, MIEN_E_ARG,
+                          "gallery or path is missing, or options without MIEN_EXPORT_OPTS_INIT");
     if (access(path, F_OK) == 0)
         return mien__fail(err, MIEN_E_EXISTS, "%.160s exists already", path);
     char *const temporary = sqlite3_mprintf("%s.new.XXXXXX", path);

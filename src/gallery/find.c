@@ -1,14 +1,14 @@
 /* Searching, over a mien_index of the people's templates: exact, and shared by the handles of a process.
  *
- * The file is the truth. Before each search the sequence of the last change is compared with the one that the index
- * reflects; the people named in the change feed since then are read anew, or everything where the feed no longer
- * reaches back so far. Expiry is looked up at the moment of the search. A
- * handle within a write searches what was committed before.
+ * The file is the truth. Before each search the sequence of the last change is compared with the one that the
+ * index reflects; the people named in the change feed since then are read anew, or everything where the feed
+ * no longer reaches back so far. Expiry is looked up at the moment of the search. A handle within a write
+ * searches what was committed before.
  *
- * Beside the gallery lies the index as a file, so that opening does not read every template. It may be missing, old,
- * damaged or of another gallery: then it is built anew. It is saved when a handle that may write is closed and
- * enough has changed, under the gallery's write lock, so that no removal happens meanwhile; a removal erases the person from
- * the saved file in place, or removes the file where that fails.
+ * Beside the gallery lies the index as a file, so that opening does not read every template. It may be
+ * missing, old, damaged or of another gallery: then it is built anew. It is saved when a handle that may
+ * write is closed and enough has changed, under the gallery's write lock, so that no removal happens
+ * meanwhile; a removal erases the person from the saved file in place, or removes the file where that fails.
  */
 #include "gallery/gallery.h"
 #include <mien/search.h>
@@ -59,7 +59,8 @@ static mien_status options_of(const mien_gallery *g, mien_index_opts *ret, mien_
 }
 
 /* The saved index, or an empty one whose sequence is 0. */
-static mien_status open_index(const mien_gallery *g, const mien_index_opts *opts, mien_index **ret, mien_error *err)
+static mien_status open_index(const mien_gallery *g, const mien_index_opts *opts, mien_index **ret,
+                              mien_error *err)
 {
     char *const path = index_path(g);
     if (!path)
@@ -145,7 +146,8 @@ static mien_status set_expiry(mien__finder *f, int64_t person, int64_t at_ms, mi
     }
     if (f->n == f->capacity) {
         const size_t more = f->capacity ? 2 * f->capacity : 64;
-        expiring *const grown = more <= EXPIRING_MAX ? mien_grow_array(f->expiring, f->n, more, sizeof *grown) : NULL;
+        expiring *const grown =
+            more <= EXPIRING_MAX ? mien_grow_array(f->expiring, f->n, more, sizeof *grown) : NULL;
         if (!grown)
             return mien__nomem(err, more * sizeof *grown);
         f->expiring = grown;
@@ -166,12 +168,14 @@ static int admit(void *user, uint64_t person)
 {
     const moment *const m = user;
     const size_t at = lower_bound(m->f, (int64_t)person);
-    return !(at < m->f->n && m->f->expiring[at].person == (int64_t)person && m->f->expiring[at].at_ms <= m->now_ms);
+    return !(at < m->f->n && m->f->expiring[at].person == (int64_t)person &&
+             m->f->expiring[at].at_ms <= m->now_ms);
 }
 
 /* ---- refreshing ---- */
 
-static mien_status open_row(mien_gallery *g, sqlite3_stmt *row, int first, int64_t person, float *ret, mien_error *err)
+static mien_status open_row(mien_gallery *g, sqlite3_stmt *row, int first, int64_t person, float *ret,
+                            mien_error *err)
 {
     const int dim = g->shared->dim;
     uint8_t key[MIEN__KEY_BYTES];
@@ -179,9 +183,9 @@ static mien_status open_row(mien_gallery *g, sqlite3_stmt *row, int first, int64
     mien_status st = mien__unwrap_person(g, person, sqlite3_column_blob(row, first),
                                          (size_t)sqlite3_column_bytes(row, first), key, err);
     if (!st)
-        st = mien__unseal_into(g, key, (mien__place){ MIEN__KIND_TEMPLATE, person, 0 },
-                               sqlite3_column_blob(row, first + 1), (size_t)sqlite3_column_bytes(row, first + 1), halves,
-                               (size_t)dim * sizeof *halves, err);
+        st = mien__unseal_into(
+            g, key, (mien__place){ MIEN__KIND_TEMPLATE, person, 0 }, sqlite3_column_blob(row, first + 1),
+            (size_t)sqlite3_column_bytes(row, first + 1), halves, (size_t)dim * sizeof *halves, err);
     if (!st)
         mien__vec_of(halves, dim, ret);
     sodium_memzero(key, sizeof key);
@@ -189,8 +193,8 @@ static mien_status open_row(mien_gallery *g, sqlite3_stmt *row, int first, int64
     return st;
 }
 
-static mien_status take_row(mien_gallery *g, mien__finder *f, sqlite3_stmt *row, int64_t person, int first, float *vec,
-                            mien_error *err)
+static mien_status take_row(mien_gallery *g, mien__finder *f, sqlite3_stmt *row, int64_t person, int first,
+                            float *vec, mien_error *err)
 {
     mien_status st = open_row(g, row, first, person, vec, err);
     if (!st)
@@ -245,7 +249,8 @@ static mien_status load_changes(mien_gallery *g, mien__finder *f, mien_error *er
 {
     sqlite3_stmt *s = NULL;
     bool row = true;
-    mien_status st = mien__sql_open(g, MIEN__SQL_CHANGE_SINCE, &s, err, "i", (int64_t)mien_index_seq(f->index));
+    mien_status st =
+        mien__sql_open(g, MIEN__SQL_CHANGE_SINCE, &s, err, "i", (int64_t)mien_index_seq(f->index));
     while (!st && !(st = mien__sql_row(g, s, &row, err)) && row)
         st = load_one(g, f, sqlite3_column_int64(s, 0), err);
     mien__sql_end(g, s);
@@ -303,8 +308,8 @@ static mien_status bring_up(mien_gallery *g, mien__finder *f, uint64_t sequence,
     return st;
 }
 
-/* Begin a snapshot and hold the index shared, both of one sequence: what is fetched during a search is then what the
- * index was made of. Ended by release(). */
+/* Begin a snapshot and hold the index shared, both of one sequence: what is fetched during a search is then
+ * what the index was made of. Ended by release(). */
 static mien_status hold(mien_gallery *g, mien_error *err)
 {
     mien__finder *const f = g->shared->finder;
@@ -378,13 +383,15 @@ void mien__finder_save(mien_gallery *g)
         mien_index_info_of(f->index, &info);
         const bool much = info.changes >= SAVE_MIN && info.changes >= info.n / 64;
         if (much && (path = index_path(g)) && mien_index_sync(f->index, path, NULL) != MIEN_OK)
-            mien__log(MIEN_LOG_WARN, "the search index could not be saved; it is built anew when it is needed");
+            mien__log(MIEN_LOG_WARN,
+                      "the search index could not be saved; it is built anew when it is needed");
     }
     (void)mien__sql_run(g, MIEN__SQL_ROLLBACK, NULL, "");
     sqlite3_free(path);
 }
 
-/* Under the write lock: whoever was given back meanwhile (a merge undone) must not be taken out of a newer file. */
+/* Under the write lock: whoever was given back meanwhile (a merge undone) must not be taken out of a newer
+ * file. */
 static bool erase_locked(mien_gallery *g, const char *path, const int64_t *people, size_t n)
 {
     mien_index_opts opts;
@@ -435,8 +442,8 @@ static mien_status fetch(void *user, const uint64_t *ids, size_t n, float *ret, 
     return MIEN_OK;
 }
 
-static mien_status search_some(mien_gallery *g, const float *probes, size_t n, mien_search_opts *opts, mien_hit *hits,
-                               mien_candidate *ret, size_t *ret_n, mien_error *err)
+static mien_status search_some(mien_gallery *g, const float *probes, size_t n, mien_search_opts *opts,
+                               mien_hit *hits, mien_candidate *ret, size_t *ret_n, mien_error *err)
 {
     mien_status st = mien_index_search(g->shared->finder->index, probes, n, opts, hits, ret_n, err);
     for (size_t i = 0; i < n && !st; i++)
@@ -447,8 +454,8 @@ static mien_status search_some(mien_gallery *g, const float *probes, size_t n, m
     return st;
 }
 
-mien_status mien__finder_search(mien_gallery *g, const float *probes, size_t n, size_t top_k, mien_candidate *ret,
-                                size_t *ret_n, mien_error *err)
+mien_status mien__finder_search(mien_gallery *g, const float *probes, size_t n, size_t top_k,
+                                mien_candidate *ret, size_t *ret_n, mien_error *err)
 {
     enum { TOGETHER = 256 };
     static const mien_search_opts defaults = MIEN_SEARCH_OPTS_INIT;
@@ -462,31 +469,35 @@ mien_status mien__finder_search(mien_gallery *g, const float *probes, size_t n, 
     opts.admit_user = &now;
     size_t cells = 0;
     const size_t dim = (size_t)g->shared->dim;
-    mien_hit *const hits =
-        mien_mul_ok(n < TOGETHER ? n : TOGETHER, top_k, &cells) ? mien_alloc_array(cells, sizeof *hits) : NULL;
+    mien_hit *const hits = mien_mul_ok(n < TOGETHER ? n : TOGETHER, top_k, &cells)
+                               ? mien_alloc_array(cells, sizeof *hits)
+                               : NULL;
     if (!hits)
         return mien__nomem(err, cells * sizeof *hits);
     mien_status st = hold(g, err);
     if (!st) {
         for (size_t at = 0; at < n && !st; at += TOGETHER)
-            st = search_some(g, probes + at * dim, n - at < TOGETHER ? n - at : TOGETHER, &opts, hits, ret + at * top_k,
-                             ret_n + at, err);
+            st = search_some(g, probes + at * dim, n - at < TOGETHER ? n - at : TOGETHER, &opts, hits,
+                             ret + at * top_k, ret_n + at, err);
         release(g);
     }
     mien_free(hits);
     return st;
 }
 
-mien_status mien_gallery_search(mien_gallery *gallery, const float *probes, size_t n, size_t top_k, mien_candidate *ret,
-                                size_t *ret_n, mien_error *err)
+mien_status mien_gallery_search(mien_gallery *gallery, const float *probes, size_t n, size_t top_k,
+                                mien_candidate *ret, size_t *ret_n, mien_error *err)
 {
     if (!gallery || (n > 0 && (!probes || !ret || !ret_n)) || top_k == 0 || top_k > MIEN_INDEX_MAX_TOP_K)
-        return mien__fail(err, MIEN_E_ARG, "gallery, probes or results are missing, or more than %d people asked for",
+        return mien__fail(err, MIEN_E_ARG,
+                          "gallery, probes or results are missing, or more than %d people asked for",
                           MIEN_INDEX_MAX_TOP_K);
     if (!gallery->shared->has_embedder)
-        return mien__fail(err, MIEN_E_GALLERY_MODEL, "%.160s was opened without its embedder", gallery->shared->path);
+        return mien__fail(err, MIEN_E_GALLERY_MODEL, "%.160s was opened without its embedder",
+                          gallery->shared->path);
     if (!gallery->shared->finder)
-        return mien__fail(err, MIEN_E_ARG, "%.160s was opened without its search index", gallery->shared->path);
+        return mien__fail(err, MIEN_E_ARG, "%.160s was opened without its search index",
+                          gallery->shared->path);
     mien_status st = MIEN_OK;
     for (size_t i = 0; i < n && !st; i++)
         st = mien__vec_check(probes + i * (size_t)gallery->shared->dim, gallery->shared->dim, err);
@@ -516,18 +527,21 @@ mien_status mien__finder_verify(mien_gallery *g, mien_error *err)
         const int64_t id = sqlite3_column_int64(s, 0);
         st = mien_index_find(f->index, (uint64_t)id, &person, err);
         if (st == MIEN_E_NOT_FOUND || (!st && person != (uint64_t)id))
-            st = mien__fail(err, MIEN_E_GALLERY_CORRUPT, "the search index does not have person %lld", (long long)id);
+            st = mien__fail(err, MIEN_E_GALLERY_CORRUPT, "the search index does not have person %lld",
+                            (long long)id);
         n++;
     }
     mien__sql_end(g, s);
     mien_index_info_of(f->index, &info);
     if (!st && info.n != n)
-        st = mien__fail(err, MIEN_E_GALLERY_CORRUPT, "the search index has %zu people instead of %zu", info.n, n);
+        st = mien__fail(err, MIEN_E_GALLERY_CORRUPT, "the search index has %zu people instead of %zu", info.n,
+                        n);
     if (!st)
         st = mien_index_check(f->index, CHECK_SAMPLES, fetch, g, err);
     release(g);
     return st == MIEN_E_INDEX_CORRUPT || st == MIEN_E_INDEX_UNSURE
-               ? mien__fail(err, MIEN_E_GALLERY_CORRUPT, "the search index is damaged or fails its self-test: remove %.120s-index",
+               ? mien__fail(err, MIEN_E_GALLERY_CORRUPT,
+                            "the search index is damaged or fails its self-test: remove %.120s-index",
                             g->shared->path)
                : st;
 }

@@ -92,7 +92,7 @@ struct mien_gallery {
     mien__shared *shared;
     char *actor;
     bool writable, immutable, in_write;
-    bool wrote; /* a change was committed */
+    bool wrote;  /* a change was committed */
     int readers; /* nested mien__read_begin() */
     mien__state state;
     sqlite3_stmt *stmts[MIEN__SQL_COUNT];

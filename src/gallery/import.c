@@ -1,8 +1,8 @@
 /* People out of an export: JSON lines that anybody may have written.
  *
- * A line is bounded before it is parsed, every value is checked before it is used, and a person whose line does not fit
- * is told and skipped. The do-not-enrol list holds here too; a name that the gallery has already is skipped, as it
- * may be somebody else. All of it is one transaction.
+ * A line is bounded before it is parsed, every value is checked before it is used, and a person whose line
+ * does not fit is told and skipped. The do-not-enrol list holds here too; a name that the gallery has already
+ * is skipped, as it may be somebody else. All of it is one transaction.
  */
 #include "gallery/gallery.h"
 #include <errno.h>
@@ -33,8 +33,8 @@ typedef struct decoded {
 
 /* ---- lines ---- */
 
-/* Read a line without its end; *ret_more false at the end of the file. A line over the limit is read to its end and
- * left empty, *ret_long true. */
+/* Read a line without its end; *ret_more false at the end of the file. A line over the limit is read to its
+ * end and left empty, *ret_long true. */
 static mien_status read_line(importer *m, bool *ret_more, bool *ret_long, mien_error *err)
 {
     uint8_t part[4096];
@@ -106,11 +106,16 @@ static void quality_of(const json_t *object, mien_quality *q)
     const struct {
         const char *name;
         float *at;
-    } parts[] = { { "eye_distance_px", &q->eye_distance_px }, { "yaw_deg", &q->yaw_deg },
-                  { "pitch_deg", &q->pitch_deg },             { "roll_deg", &q->roll_deg },
-                  { "sharpness", &q->sharpness },             { "brightness", &q->brightness },
-                  { "contrast", &q->contrast },               { "overexposed", &q->overexposed },
-                  { "underexposed", &q->underexposed },       { "inside", &q->inside },
+    } parts[] = { { "eye_distance_px", &q->eye_distance_px },
+                  { "yaw_deg", &q->yaw_deg },
+                  { "pitch_deg", &q->pitch_deg },
+                  { "roll_deg", &q->roll_deg },
+                  { "sharpness", &q->sharpness },
+                  { "brightness", &q->brightness },
+                  { "contrast", &q->contrast },
+                  { "overexposed", &q->overexposed },
+                  { "underexposed", &q->underexposed },
+                  { "inside", &q->inside },
                   { "score", &q->score } };
     for (size_t i = 0; i < MIEN_COUNTOF(parts); i++)
         *parts[i].at = number_of(json_object_get(v, parts[i].name));
@@ -143,7 +148,8 @@ static mien_status image_of(const json_t *object, decoded *d, mien_error *err)
     d->image = mien_alloc(capacity);
     if (!d->image)
         return mien__nomem(err, capacity);
-    if (sodium_base642bin(d->image, capacity, text, len, NULL, &d->e.image_bytes, NULL, sodium_base64_VARIANT_ORIGINAL) != 0)
+    if (sodium_base642bin(d->image, capacity, text, len, NULL, &d->e.image_bytes, NULL,
+                          sodium_base64_VARIANT_ORIGINAL) != 0)
         return mien__fail(err, MIEN_E_ARG, "a picture that is not base64");
     d->e.image = d->image;
     return MIEN_OK;
@@ -161,7 +167,8 @@ static mien_status decode_face(importer *m, const json_t *face, decoded *ret, mi
     if (strlen(source) > MIEN__SOURCE_MAX)
         return mien__fail(err, MIEN_E_LIMIT, "a source of more than %d bytes", MIEN__SOURCE_MAX);
     floats_of(face, "box", box, 4);
-    ret->e.face = (mien_face){ box[0], box[1], box[2], box[3], number_of(json_object_get(face, "score")), { { 0 } } };
+    ret->e.face =
+        (mien_face){ box[0], box[1], box[2], box[3], number_of(json_object_get(face, "score")), { { 0 } } };
     floats_of(face, "landmarks", &ret->e.face.landmarks[0][0], MIEN_LANDMARKS * 2);
     quality_of(face, &ret->e.quality);
     ret->e.source = source;
@@ -178,18 +185,19 @@ static mien_status check_person(importer *m, const json_t *line, const mien_cons
     const json_t *const faces = json_object_get(line, "faces");
     int64_t there = 0;
     mien_status st = mien__name_check(name, err);
-    if (st || (st = mien__text_check("note", note, MIEN__NOTE_MAX, err)) || (st = mien__consent_check(consent, err)) ||
-        (st = mien__name_find(m->g, name, &there, err)))
+    if (st || (st = mien__text_check("note", note, MIEN__NOTE_MAX, err)) ||
+        (st = mien__consent_check(consent, err)) || (st = mien__name_find(m->g, name, &there, err)))
         return st;
     if (there)
-        return mien__fail(err, MIEN_E_EXISTS, "the gallery has somebody of that name (person %lld)", (long long)there);
+        return mien__fail(err, MIEN_E_EXISTS, "the gallery has somebody of that name (person %lld)",
+                          (long long)there);
     if (!json_is_array(faces) || json_array_size(faces) > MIEN__FACES_MAX)
         return mien__fail(err, MIEN_E_ARG, "no faces, or more than %d", MIEN__FACES_MAX);
     return MIEN_OK;
 }
 
-static mien_status add_faces(importer *m, const json_t *faces, const char *name, int64_t person, const uint8_t *key,
-                             size_t *ret_n, mien_error *err)
+static mien_status add_faces(importer *m, const json_t *faces, const char *name, int64_t person,
+                             const uint8_t *key, size_t *ret_n, mien_error *err)
 {
     mien_status st = MIEN_OK;
     decoded *const d = mien_alloc(sizeof *d);
@@ -222,13 +230,15 @@ static mien_status add_person(importer *m, const json_t *line, mien_error *err)
     const mien_consent consent = { text_of(c, "purpose"), text_of(c, "basis"), time_of(c, "given_ms"),
                                    time_of(c, "expires_ms") };
     const int64_t now = mien__clock_ms(), created = time_of(line, "created_ms");
-    const mien__new_person p = { 0, text_of(line, "name"), text_of(line, "note"), &consent, created ? created : now };
+    const mien__new_person p = { 0, text_of(line, "name"), text_of(line, "note"), &consent,
+                                 created ? created : now };
     int64_t person = 0;
     size_t n = 0;
     mien_status st = check_person(m, line, &consent, err);
     if (st || (st = mien__person_add(g, &p, &person, key, err)) ||
         (st = add_faces(m, json_object_get(line, "faces"), p.name, person, key, &n, err)) ||
-        (st = mien__sql_run(g, MIEN__SQL_PERSON_TIMES, err, "iii", person, p.now_ms, time_of(line, "seen_ms"))) ||
+        (st = mien__sql_run(g, MIEN__SQL_PERSON_TIMES, err, "iii", person, p.now_ms,
+                            time_of(line, "seen_ms"))) ||
         (st = mien__fuse_person(g, person, now, NULL, err)))
         goto done;
     m->people++;
@@ -238,8 +248,8 @@ done:
     return st;
 }
 
-/* A person whole or not at all, within the transaction. What is wrong with the line skips it; what is wrong with the
- * gallery or the machine ends the import. */
+/* A person whole or not at all, within the transaction. What is wrong with the line skips it; what is wrong
+ * with the gallery or the machine ends the import. */
 static mien_status try_person(importer *m, const json_t *line, mien_error *err)
 {
     mien_error e = MIEN_ERROR_INIT;
@@ -267,7 +277,8 @@ static mien_status check_head(importer *m, const json_t *head, mien_error *err)
     if (json_integer_value(json_object_get(head, "mien_export")) != 1)
         return mien__fail(err, MIEN_E_GALLERY_FORMAT, "the first line is not that of an export");
     if (strcmp(text_of(head, "model"), m->g->shared->model) != 0)
-        return mien__fail(err, MIEN_E_GALLERY_MODEL, "the export was made with the model %.40s (%.8s), the gallery with %.8s",
+        return mien__fail(err, MIEN_E_GALLERY_MODEL,
+                          "the export was made with the model %.40s (%.8s), the gallery with %.8s",
                           text_of(head, "model_name"), text_of(head, "model"), m->g->shared->model);
     return MIEN_OK;
 }

@@ -1,9 +1,9 @@
 /* The journal of changes that can be taken back: renames, merges, splits.
  *
- * An entry's data: numbers as 8 bytes little-endian, texts with their length before them, sealed under the key of the
- * person who is left, so that destroying that key destroys what the entry tells of anybody. Entries about a removed
- * person are deleted with it. An entry counts only while the people in it stand as it left them, which a stamp tells:
- * the sequence of their last change.
+ * An entry's data: numbers as 8 bytes little-endian, texts with their length before them, sealed under the
+ * key of the person who is left, so that destroying that key destroys what the entry tells of anybody.
+ * Entries about a removed person are deleted with it. An entry counts only while the people in it stand as it
+ * left them, which a stamp tells: the sequence of their last change.
  */
 #include "gallery/journal.h"
 #include <sodium.h>
@@ -58,10 +58,12 @@ mien_status mien__journal_add(mien_gallery *g, const uint8_t *key, const mien__u
         put_text(&w, texts[i]);
     mien_status st = w.st ? w.st : mien__sql_number(g, MIEN__SQL_JOURNAL_NEXT, 1, &id, err, "");
     if (!st)
-        st = mien__seal(g, key, (mien__place){ MIEN__KIND_JOURNAL, u->person, id }, w.buf.data, w.buf.size, &sealed, err);
+        st = mien__seal(g, key, (mien__place){ MIEN__KIND_JOURNAL, u->person, id }, w.buf.data, w.buf.size,
+                        &sealed, err);
     if (!st)
-        st = mien__sql_run(g, MIEN__SQL_JOURNAL_ADD, err, "iiiiiiib", id, (int64_t)u->kind, u->person, u->other,
-                           u->person_stamp, u->other_stamp, mien__clock_ms(), sealed.data, sealed.size);
+        st = mien__sql_run(g, MIEN__SQL_JOURNAL_ADD, err, "iiiiiiib", id, (int64_t)u->kind, u->person,
+                           u->other, u->person_stamp, u->other_stamp, mien__clock_ms(), sealed.data,
+                           sealed.size);
     if (!st)
         st = mien__sql_run(g, MIEN__SQL_JOURNAL_PRUNE, err, "i", id - (int64_t)KEPT);
     mien__buf_wipe(&w.buf);
@@ -126,7 +128,8 @@ static mien_status parse(reader *r, mien__undo *u, mien_error *err)
         *numbers[i] = get_i64(r);
     u->made = made != 0;
     if (r->bad || faces < 0 || faces > MIEN__FACES_MAX || (uint64_t)faces > r->left / 8)
-        return mien__fail(err, MIEN_E_GALLERY_CORRUPT, "entry %lld of the journal is damaged", (long long)u->id);
+        return mien__fail(err, MIEN_E_GALLERY_CORRUPT, "entry %lld of the journal is damaged",
+                          (long long)u->id);
     u->n_faces = (size_t)faces;
     u->faces = mien_alloc_array(u->n_faces, sizeof *u->faces);
     if (!u->faces)
@@ -155,8 +158,9 @@ static mien_status read_entry(mien_gallery *g, sqlite3_stmt *row, mien__undo *re
                      .other_stamp = sqlite3_column_int64(row, 5) };
     mien_status st = mien__person_key(g, u.person, key, err);
     if (!st)
-        st = mien__unseal(g, key, (mien__place){ MIEN__KIND_JOURNAL, u.person, u.id }, sqlite3_column_blob(row, 6),
-                          (size_t)sqlite3_column_bytes(row, 6), &data, &bytes, err);
+        st = mien__unseal(g, key, (mien__place){ MIEN__KIND_JOURNAL, u.person, u.id },
+                          sqlite3_column_blob(row, 6), (size_t)sqlite3_column_bytes(row, 6), &data, &bytes,
+                          err);
     if (!st) {
         reader r = { (const uint8_t *)data, bytes, false };
         st = parse(&r, &u, err);
@@ -198,8 +202,8 @@ mien_status mien__journal_last(mien_gallery *g, mien__undo *ret, mien_error *err
     }
     mien__sql_end(g, s);
     if (!st && !found)
-        st = mien__fail(err, MIEN_E_NOT_FOUND, "%.120s has no rename, merge or split that could be taken back",
-                        g->shared->path);
+        st = mien__fail(err, MIEN_E_NOT_FOUND,
+                        "%.120s has no rename, merge or split that could be taken back", g->shared->path);
     return st;
 }
 

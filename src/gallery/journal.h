@@ -6,16 +6,20 @@
 #include "gallery/scrub.h"
 
 /* Written to files. */
-typedef enum mien__undo_kind { MIEN__UNDO_RENAME = 1, MIEN__UNDO_MERGE = 2, MIEN__UNDO_SPLIT = 3 } mien__undo_kind;
+typedef enum mien__undo_kind {
+    MIEN__UNDO_RENAME = 1,
+    MIEN__UNDO_MERGE = 2,
+    MIEN__UNDO_SPLIT = 3
+} mien__undo_kind;
 
 /* One change that can be taken back. `person` is who is left and whose key seals the entry. */
 typedef struct mien__undo {
     int64_t id;
     mien__undo_kind kind;
-    int64_t person, other;             /* rename: other 0; merge: who is gone; split: who got the faces */
-    int64_t person_stamp, other_stamp; /* as the change left them; they must still stand so */
+    int64_t person, other;               /* rename: other 0; merge: who is gone; split: who got the faces */
+    int64_t person_stamp, other_stamp;   /* as the change left them; they must still stand so */
     int64_t person_before, other_before; /* stamps before the change */
-    int made;                          /* split: `other` was made by it */
+    int made;                            /* split: `other` was made by it */
     char *name, *note, *purpose, *basis; /* rename: the old name; merge: all of who is gone */
     int64_t given_ms, expires_ms, created_ms, seen_ms;
     int64_t *faces;

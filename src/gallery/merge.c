@@ -1,7 +1,8 @@
 /* Merging two people, splitting one, and taking such changes back.
  *
- * A face that changes hands is sealed anew under the key of its new owner, and both templates are fused again. Who was
- * merged away keeps its number, name, note and consent in the journal until the merge is no longer undoable.
+ * A face that changes hands is sealed anew under the key of its new owner, and both templates are fused
+ * again. Who was merged away keeps its number, name, note and consent in the journal until the merge is no
+ * longer undoable.
  */
 #include "gallery/journal.h"
 #include <sodium.h>
@@ -11,8 +12,9 @@
 /* ---- moving faces ---- */
 
 /* Open what is at `column` of `row` and append it to `ret` sealed for its new place. */
-static mien_status reseal(mien_gallery *g, sqlite3_stmt *row, int column, mien__place from, const uint8_t *from_key,
-                          mien__place to, const uint8_t *to_key, mien__buf *ret, mien_error *err)
+static mien_status reseal(mien_gallery *g, sqlite3_stmt *row, int column, mien__place from,
+                          const uint8_t *from_key, mien__place to, const uint8_t *to_key, mien__buf *ret,
+                          mien_error *err)
 {
     char *plain = NULL;
     size_t bytes = 0;
@@ -24,8 +26,8 @@ static mien_status reseal(mien_gallery *g, sqlite3_stmt *row, int column, mien__
     return st;
 }
 
-static mien_status move_image(mien_gallery *g, int64_t face, int64_t from, const uint8_t *from_key, int64_t to,
-                              const uint8_t *to_key, mien_error *err)
+static mien_status move_image(mien_gallery *g, int64_t face, int64_t from, const uint8_t *from_key,
+                              int64_t to, const uint8_t *to_key, mien_error *err)
 {
     sqlite3_stmt *s = NULL;
     bool row = false;
@@ -56,7 +58,8 @@ mien_status mien__face_move(mien_gallery *g, int64_t face, int64_t from, const u
     if (!st)
         st = mien__sql_row(g, s, &row, err);
     if (!st && (!row || sqlite3_column_int64(s, 0) != from))
-        st = mien__fail(err, MIEN_E_NOT_FOUND, "person %lld has no face %lld", (long long)from, (long long)face);
+        st = mien__fail(err, MIEN_E_NOT_FOUND, "person %lld has no face %lld", (long long)from,
+                        (long long)face);
     if (!st)
         st = reseal(g, s, 1, (mien__place){ MIEN__KIND_SOURCE, from, face }, from_key,
                     (mien__place){ MIEN__KIND_SOURCE, to, face }, to_key, &source, err);
@@ -68,7 +71,8 @@ mien_status mien__face_move(mien_gallery *g, int64_t face, int64_t from, const u
         st = move_image(g, face, from, from_key, to, to_key, err);
     if (!st)
         st = mien__sql_run(g, MIEN__SQL_FACE_MOVE, err, "iibb", face, to,
-                           source.data ? (const void *)source.data : "", source.size, halves.data, halves.size);
+                           source.data ? (const void *)source.data : "", source.size, halves.data,
+                           halves.size);
     mien__buf_wipe(&source);
     mien__buf_wipe(&halves);
     return st;
@@ -82,7 +86,8 @@ static mien_status face_ids(mien_gallery *g, int64_t person, int64_t **ret, size
     size_t n = 0;
     mien_status st = mien__sql_number(g, MIEN__SQL_FACE_COUNT, 0, &count, err, "i", person);
     if (!st && count > MIEN__FACES_MAX)
-        st = mien__fail(err, MIEN_E_LIMIT, "person %lld has more than %d faces", (long long)person, MIEN__FACES_MAX);
+        st = mien__fail(err, MIEN_E_LIMIT, "person %lld has more than %d faces", (long long)person,
+                        MIEN__FACES_MAX);
     if (st)
         return st;
     int64_t *const ids = mien_alloc_array((size_t)count, sizeof *ids);
@@ -101,8 +106,8 @@ static mien_status face_ids(mien_gallery *g, int64_t person, int64_t **ret, size
     return MIEN_OK;
 }
 
-static mien_status move_all(mien_gallery *g, const int64_t *faces, size_t n, int64_t from, const uint8_t *from_key,
-                            int64_t to, const uint8_t *to_key, mien_error *err)
+static mien_status move_all(mien_gallery *g, const int64_t *faces, size_t n, int64_t from,
+                            const uint8_t *from_key, int64_t to, const uint8_t *to_key, mien_error *err)
 {
     mien_status st = MIEN_OK;
     for (size_t i = 0; i < n && !st; i++)
@@ -123,8 +128,8 @@ static mien_status delete_person(mien_gallery *g, int64_t person, mien_error *er
 }
 
 /* Audit entry with the digest of the other person. */
-static mien_status audit_pair(mien_gallery *g, const char *action, int64_t person, int64_t other, size_t n_faces,
-                              mien_error *err)
+static mien_status audit_pair(mien_gallery *g, const char *action, int64_t person, int64_t other,
+                              size_t n_faces, mien_error *err)
 {
     uint8_t subject[MIEN__DIGEST_BYTES];
     char hex[2 * MIEN__DIGEST_BYTES + 1], detail[160];
@@ -158,7 +163,8 @@ static mien_status merge(mien_gallery *g, const mien__record *into, const mien__
     if (into->person.n_faces + u.n_faces > MIEN__FACES_MAX)
         st = mien__fail(err, MIEN_E_LIMIT, "together they would have more than %d faces", MIEN__FACES_MAX);
     if (st || (st = move_all(g, u.faces, u.n_faces, p->id, from->key, into->person.id, into->key, err)) ||
-        (st = mien__sql_run(g, MIEN__SQL_JOURNAL_PURGE, err, "i", p->id)) || (st = delete_person(g, p->id, err)) ||
+        (st = mien__sql_run(g, MIEN__SQL_JOURNAL_PURGE, err, "i", p->id)) ||
+        (st = delete_person(g, p->id, err)) ||
         (st = mien__fuse_person(g, into->person.id, mien__clock_ms(), NULL, err)) ||
         (st = mien__sql_number(g, MIEN__SQL_STAMP_GET, 0, &u.person_stamp, err, "i", into->person.id)) ||
         (st = mien__journal_add(g, into->key, &u, err)))
@@ -177,10 +183,12 @@ mien_status mien_gallery_merge(mien_gallery *gallery, int64_t into, int64_t from
     mien_status st = mien__write_begin(gallery, err);
     if (st)
         return st;
-    if (!(st = mien__record_load(gallery, into, &a, err)) && !(st = mien__record_load(gallery, from, &b, err)))
+    if (!(st = mien__record_load(gallery, into, &a, err)) &&
+        !(st = mien__record_load(gallery, from, &b, err)))
         st = merge(gallery, &a, &b, err);
     st = mien__write_end(gallery, st, err);
-    if (!st) /* whoever removes `into` later removes these faces: the saved index must not have them as `from` */
+    if (!st) /* whoever removes `into` later removes these faces: the saved index must not have them as `from`
+              */
         (void)mien__finder_erase(gallery, &from, 1);
     mien__record_free(&a);
     mien__record_free(&b);
@@ -189,7 +197,8 @@ mien_status mien_gallery_merge(mien_gallery *gallery, int64_t into, int64_t from
 
 /* ---- split ---- */
 
-static mien_status target_of(mien_gallery *g, const char *name, mien__record *ret, bool *ret_made, mien_error *err)
+static mien_status target_of(mien_gallery *g, const char *name, mien__record *ret, bool *ret_made,
+                             mien_error *err)
 {
     int64_t id = 0;
     uint8_t key[MIEN__KEY_BYTES];
@@ -203,8 +212,8 @@ static mien_status target_of(mien_gallery *g, const char *name, mien__record *re
     return st ? st : mien__record_load(g, id, ret, err);
 }
 
-static mien_status split(mien_gallery *g, const mien__record *r, const int64_t *faces, size_t n, const char *name,
-                         int64_t *ret_person, mien_error *err)
+static mien_status split(mien_gallery *g, const mien__record *r, const int64_t *faces, size_t n,
+                         const char *name, int64_t *ret_person, mien_error *err)
 {
     mien__record to = { 0 };
     bool made = false;
@@ -225,10 +234,12 @@ static mien_status split(mien_gallery *g, const mien__record *r, const int64_t *
     else if (to.person.n_faces + n > MIEN__FACES_MAX)
         st = mien__fail(err, MIEN_E_LIMIT, "a person has at most %d faces", MIEN__FACES_MAX);
     if (st || (st = move_all(g, faces, n, u.person, r->key, u.other, to.key, err)) ||
-        (st = mien__fuse_person(g, u.person, now, NULL, err)) || (st = mien__fuse_person(g, u.other, now, NULL, err)) ||
+        (st = mien__fuse_person(g, u.person, now, NULL, err)) ||
+        (st = mien__fuse_person(g, u.other, now, NULL, err)) ||
         (st = mien__sql_number(g, MIEN__SQL_STAMP_GET, 0, &u.person_stamp, err, "i", u.person)) ||
         (st = mien__sql_number(g, MIEN__SQL_STAMP_GET, 0, &u.other_stamp, err, "i", u.other)) ||
-        (st = mien__journal_add(g, r->key, &u, err)) || (st = audit_pair(g, "split", u.person, u.other, n, err)))
+        (st = mien__journal_add(g, r->key, &u, err)) ||
+        (st = audit_pair(g, "split", u.person, u.other, n, err)))
         goto done;
     *ret_person = u.other;
 done:
@@ -236,8 +247,8 @@ done:
     return st;
 }
 
-mien_status mien_gallery_split(mien_gallery *gallery, int64_t person, const int64_t *faces, size_t n, const char *name,
-                               int64_t *ret_person, mien_error *err)
+mien_status mien_gallery_split(mien_gallery *gallery, int64_t person, const int64_t *faces, size_t n,
+                               const char *name, int64_t *ret_person, mien_error *err)
 {
     mien__record r = { 0 };
     int64_t to = 0;
@@ -257,8 +268,8 @@ mien_status mien_gallery_split(mien_gallery *gallery, int64_t person, const int6
 
 /* ---- undo ---- */
 
-static mien_status undo_rename(mien_gallery *g, const mien__undo *u, mien__record *r, char *ret_what, size_t capacity,
-                               mien_error *err)
+static mien_status undo_rename(mien_gallery *g, const mien__undo *u, mien__record *r, char *ret_what,
+                               size_t capacity, mien_error *err)
 {
     mien_status st = mien__name_set(g, u->person, r->key, u->name, err);
     if (!st)
@@ -267,8 +278,8 @@ static mien_status undo_rename(mien_gallery *g, const mien__undo *u, mien__recor
     return st;
 }
 
-static mien_status undo_merge(mien_gallery *g, const mien__undo *u, mien__record *r, char *ret_what, size_t capacity,
-                              mien_error *err)
+static mien_status undo_merge(mien_gallery *g, const mien__undo *u, mien__record *r, char *ret_what,
+                              size_t capacity, mien_error *err)
 {
     uint8_t key[MIEN__KEY_BYTES];
     int64_t id = 0;
@@ -281,14 +292,15 @@ static mien_status undo_merge(mien_gallery *g, const mien__undo *u, mien__record
     if (!st)
         st = move_all(g, u->faces, u->n_faces, u->person, r->key, id, key, err);
     sodium_memzero(key, sizeof key);
-    if (st || (st = mien__fuse_person(g, u->person, now, NULL, err)) || (st = mien__fuse_person(g, id, now, NULL, err)))
+    if (st || (st = mien__fuse_person(g, u->person, now, NULL, err)) ||
+        (st = mien__fuse_person(g, id, now, NULL, err)))
         return st;
     snprintf(ret_what, capacity, "parted \"%s\" from \"%s\" again", u->name, r->name);
     return mien__sql_run(g, MIEN__SQL_PERSON_STAMP, err, "ii", id, u->other_before);
 }
 
-static mien_status undo_split(mien_gallery *g, const mien__undo *u, mien__record *r, char *ret_what, size_t capacity,
-                              mien_error *err)
+static mien_status undo_split(mien_gallery *g, const mien__undo *u, mien__record *r, char *ret_what,
+                              size_t capacity, mien_error *err)
 {
     mien__record to;
     const int64_t now = mien__clock_ms();
@@ -304,8 +316,8 @@ static mien_status undo_split(mien_gallery *g, const mien__undo *u, mien__record
     } else if (!(st = mien__fuse_person(g, u->other, now, NULL, err))) {
         st = mien__sql_run(g, MIEN__SQL_PERSON_STAMP, err, "ii", u->other, u->other_before);
     }
-    snprintf(ret_what, capacity, "gave %zu face%s of \"%s\" back to \"%s\"", u->n_faces, u->n_faces == 1 ? "" : "s",
-             to.name, r->name);
+    snprintf(ret_what, capacity, "gave %zu face%s of \"%s\" back to \"%s\"", u->n_faces,
+             u->n_faces == 1 ? "" : "s", to.name, r->name);
 done:
     mien__record_free(&to);
     return st;
@@ -328,7 +340,8 @@ static void one_line(char *text)
 
 static mien_status undo(mien_gallery *g, char *ret_what, size_t capacity, int64_t *ret_gone, mien_error *err)
 {
-    static const char *const details[] = { "{}", "{\"of\":\"rename\"}", "{\"of\":\"merge\"}", "{\"of\":\"split\"}" };
+    static const char *const details[] = { "{}", "{\"of\":\"rename\"}", "{\"of\":\"merge\"}",
+                                           "{\"of\":\"split\"}" };
     mien__undo u = { 0 };
     mien__record r = { 0 };
     mien_status st = mien__journal_last(g, &u, err);
@@ -338,9 +351,9 @@ static mien_status undo(mien_gallery *g, char *ret_what, size_t capacity, int64_
         goto done;
     st = u.kind == MIEN__UNDO_RENAME  ? undo_rename(g, &u, &r, ret_what, capacity, err)
          : u.kind == MIEN__UNDO_MERGE ? undo_merge(g, &u, &r, ret_what, capacity, err)
-         : u.kind == MIEN__UNDO_SPLIT
-             ? undo_split(g, &u, &r, ret_what, capacity, err)
-             : mien__fail(err, MIEN_E_GALLERY_CORRUPT, "entry %lld of the journal is damaged", (long long)u.id);
+         : u.kind == MIEN__UNDO_SPLIT ? undo_split(g, &u, &r, ret_what, capacity, err)
+                                      : mien__fail(err, MIEN_E_GALLERY_CORRUPT,
+                                                   "entry %lld of the journal is damaged", (long long)u.id);
     /* with the stamp of before, the change before this one can be taken back next */
     if (st || (st = mien__sql_run(g, MIEN__SQL_PERSON_STAMP, err, "ii", u.person, u.person_before)) ||
         (st = mien__sql_run(g, MIEN__SQL_JOURNAL_DELETE, err, "i", u.id)))

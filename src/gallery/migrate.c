@@ -1,9 +1,9 @@
-/* Moving a gallery to another embedder: templates of one mean nothing to the other, so every face is embedded anew
- * from its kept picture. One transaction: a reader sees the old gallery or the new.
+/* Moving a gallery to another embedder: templates of one mean nothing to the other, so every face is embedded
+ * anew from its kept picture. One transaction: a reader sees the old gallery or the new.
  *
- * A face without a kept picture cannot come along and is left behind if others of its person can; a person of whom no
- * picture is kept is told, and removed only when the caller says so. The do-not-enrol list keeps its names; the coarse
- * forms of templates go, for the same reason.
+ * A face without a kept picture cannot come along and is left behind if others of its person can; a person of
+ * whom no picture is kept is told, and removed only when the caller says so. The do-not-enrol list keeps its
+ * names; the coarse forms of templates go, for the same reason.
  */
 #include "gallery/gallery.h"
 #include <sodium.h>
@@ -47,7 +47,8 @@ static mien_status new_template(mover *m, int64_t person, int64_t face, const ui
     mien__sql_end(m->g, s);
     if (st || (st = mien_gallery_image(m->g, face, &image, &bytes, err)))
         return st;
-    if (!(st = m->embed(m->embed_user, image, bytes, &where, vec, err)) && !(st = mien__vec_check(vec, m->new_dim, err))) {
+    if (!(st = m->embed(m->embed_user, image, bytes, &where, vec, err)) &&
+        !(st = mien__vec_check(vec, m->new_dim, err))) {
         mien__halves_of(vec, m->new_dim, halves);
         st = mien__seal(m->g, key, (mien__place){ MIEN__KIND_FACE, person, face }, halves,
                         (size_t)m->new_dim * sizeof *halves, &b, err);
@@ -87,7 +88,8 @@ static mien_status move_faces(mover *m, int64_t person, const uint8_t *key, size
 
 static mien_status drop_person(mover *m, int64_t person, mien_error *err)
 {
-    static const mien__sql deletes[] = { MIEN__SQL_TEMPLATE_DELETE, MIEN__SQL_JOURNAL_PURGE, MIEN__SQL_PERSON_DELETE };
+    static const mien__sql deletes[] = { MIEN__SQL_TEMPLATE_DELETE, MIEN__SQL_JOURNAL_PURGE,
+                                         MIEN__SQL_PERSON_DELETE };
     mien_status st = MIEN_OK;
     for (size_t i = 0; i < MIEN_COUNTOF(deletes) && !st; i++)
         st = mien__sql_run(m->g, deletes[i], err, "i", person);
@@ -107,7 +109,8 @@ static mien_status look_for_lost(mover *m, int64_t person, mien_error *err)
     st = mien__sql_number(m->g, MIEN__SQL_IMAGE_COUNT, 0, &images, err, "i", person);
     if (!st && images == 0 && r.person.n_faces > 0) {
         mien_error text = MIEN_ERROR_INIT;
-        (void)mien__fail(&text, MIEN_E_NOT_FOUND, "no picture is kept of person %lld, \"%.180s\"", (long long)person, r.name);
+        (void)mien__fail(&text, MIEN_E_NOT_FOUND, "no picture is kept of person %lld, \"%.180s\"",
+                         (long long)person, r.name);
         if (m->fn)
             m->fn(m->user, text.message);
         m->lost++;
@@ -137,7 +140,8 @@ static mien_status each_person(mover *m, mien_status (*fn)(mover *, int64_t, mie
 {
     int64_t after = 0, next = 0;
     mien_status st = MIEN_OK;
-    while (!st && !(st = mien__sql_number(m->g, MIEN__SQL_PERSON_NEXT_ID, 0, &next, err, "i", after)) && next > 0) {
+    while (!st && !(st = mien__sql_number(m->g, MIEN__SQL_PERSON_NEXT_ID, 0, &next, err, "i", after)) &&
+           next > 0) {
         st = fn(m, next, err);
         after = next;
     }
@@ -157,15 +161,17 @@ static mien_status move(mover *m, const char *fingerprint, mien_error *err)
     m->total = (uint64_t)g->state.n_faces;
     mien_status st = each_person(m, look_for_lost, err);
     if (!st && m->lost > 0 && !m->drop)
-        st = mien__fail(err, MIEN_E_NOT_FOUND, "no picture is kept of %zu people: they would be lost", m->lost);
+        st = mien__fail(err, MIEN_E_NOT_FOUND, "no picture is kept of %zu people: they would be lost",
+                        m->lost);
     if (st || (st = each_person(m, move_person, err)))
         return st;
     snprintf(name, sizeof name, "%s", info->name);
-    snprintf(detail, sizeof detail, "{\"people\":%zu,\"people_lost\":%zu,\"faces_lost\":%zu}", m->people, m->lost,
-             m->faces_left);
+    snprintf(detail, sizeof detail, "{\"people\":%zu,\"people_lost\":%zu,\"faces_lost\":%zu}", m->people,
+             m->lost, m->faces_left);
     const int old_dim = g->shared->dim;
     g->shared->dim = m->new_dim;
-    if ((st = each_person(m, fuse_one, err)) || (st = mien__sql_run(g, MIEN__SQL_REFUSED_NO_CODES, err, "")) ||
+    if ((st = each_person(m, fuse_one, err)) ||
+        (st = mien__sql_run(g, MIEN__SQL_REFUSED_NO_CODES, err, "")) ||
         (st = mien__sql_run(g, MIEN__SQL_GALLERY_MOVE, err, "tti", fingerprint, name, (int64_t)m->new_dim)) ||
         (st = mien__audit_append(g, "migrate", 0, detail, err)))
         g->shared->dim = old_dim;
@@ -177,13 +183,15 @@ mien_status mien_gallery_migrate(mien_gallery *gallery, const mien_model *embedd
                                  mien_gallery_progress progress, void *progress_user, mien_error *err)
 {
     const mien_model_info *const info = mien_model_info_of(embedder);
-    mover m = { gallery, embedder, embed, embed_user, drop != 0, fn, user, progress, progress_user, 0, 0, 0, 0, 0, 0 };
+    mover m = { gallery,       embedder, embed, embed_user, drop != 0, fn, user, progress,
+                progress_user, 0,        0,     0,          0,         0,  0 };
     char fingerprint[65];
     if (!gallery || !info || !embed || info->task != MIEN_TASK_EMBED || info->embedding_len < 1 ||
         info->embedding_len > MIEN__DIM_MAX)
         return mien__fail(err, MIEN_E_ARG, "gallery, embedder or the function that embeds is missing");
     if (atomic_load(&gallery->shared->refs) != 1)
-        return mien__fail(err, MIEN_E_ARG, "other handles of this process share the gallery: free them first");
+        return mien__fail(err, MIEN_E_ARG,
+                          "other handles of this process share the gallery: free them first");
     m.new_dim = info->embedding_len;
     mien_status st = mien_model_fingerprint(embedder, fingerprint, err);
     if (st || (st = mien__write_begin(gallery, err)))
@@ -196,7 +204,8 @@ mien_status mien_gallery_migrate(mien_gallery *gallery, const mien_model *embedd
     }
     /* the old templates stand in the WAL and the index until they are emptied */
     if (sqlite3_wal_checkpoint_v2(gallery->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) != SQLITE_OK)
-        mien__log(MIEN_LOG_WARN, "the gallery was moved, but other programs kept the write-ahead log from being emptied");
+        mien__log(MIEN_LOG_WARN,
+                  "the gallery was moved, but other programs kept the write-ahead log from being emptied");
     memcpy(gallery->shared->model, fingerprint, sizeof gallery->shared->model);
     mien__embedder_note(gallery->shared, embedder);
     return mien__finder_reset(gallery, err);

@@ -48,7 +48,8 @@ static bool empty_wal(mien_gallery *g)
     return sqlite3_wal_checkpoint_v2(g->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, &frames, &done) == SQLITE_OK;
 }
 
-void mien__remove_finish(mien_gallery *g, mien__scrub *s, const int64_t *gone, mien_receipt *receipts, size_t n)
+void mien__remove_finish(mien_gallery *g, mien__scrub *s, const int64_t *gone, mien_receipt *receipts,
+                         size_t n)
 {
     uint64_t bytes = 0;
     const bool erased = !gone || mien__finder_erase(g, gone, n);
@@ -88,7 +89,8 @@ static void fill_receipt(const mien_gallery *g, const mien__record *r, int64_t n
 static mien_status delete_rows(mien_gallery *g, int64_t person, mien_error *err)
 {
     static const mien__sql deletes[] = { MIEN__SQL_IMAGE_DELETE_ALL, MIEN__SQL_FACE_DELETE_ALL,
-                                         MIEN__SQL_TEMPLATE_DELETE, MIEN__SQL_JOURNAL_PURGE, MIEN__SQL_PERSON_DELETE };
+                                         MIEN__SQL_TEMPLATE_DELETE, MIEN__SQL_JOURNAL_PURGE,
+                                         MIEN__SQL_PERSON_DELETE };
     mien_status st = MIEN_OK;
     for (size_t i = 0; i < MIEN_COUNTOF(deletes) && !st; i++)
         st = mien__sql_run(g, deletes[i], err, "i", person);
@@ -118,8 +120,9 @@ static mien_status remove_rows(mien_gallery *g, mien__scrub *s, int64_t person, 
         return st;
     if ((st = mien__sql_number(g, MIEN__SQL_FACE_COUNT, 0, &faces, err, "i", person)) ||
         (st = mien__sql_number(g, MIEN__SQL_IMAGE_COUNT, 0, &images, err, "i", person)) ||
-        (st = mien__trace(g, s, &r, 0, err)) || (st = mien__journal_trace(g, s, person, err)) || (do_not_enrol && (st = refuse(g, &r, err))) ||
-        (st = delete_rows(g, person, err)) || (st = mien__touch(g, person, NULL, err)))
+        (st = mien__trace(g, s, &r, 0, err)) || (st = mien__journal_trace(g, s, person, err)) ||
+        (do_not_enrol && (st = refuse(g, &r, err))) || (st = delete_rows(g, person, err)) ||
+        (st = mien__touch(g, person, NULL, err)))
         goto done;
     g->state.n_people--;
     g->state.n_faces -= faces;

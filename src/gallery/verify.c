@@ -1,6 +1,6 @@
-/* Checking a gallery: does SQLite find the file in order, do the counts agree with the rows, does everything sealed
- * open, is every template a unit vector, is every fused template what its faces make, is the audit chain whole, and
- * does the search find what the file holds.
+/* Checking a gallery: does SQLite find the file in order, do the counts agree with the rows, does everything
+ * sealed open, is every template a unit vector, is every fused template what its faces make, is the audit
+ * chain whole, and does the search find what the file holds.
  *
  * All within one snapshot. A fault is told and the check goes on; the first is the error.
  */
@@ -84,7 +84,8 @@ static mien_status check_counts(check *c, mien_error *err)
         if (st)
             return st;
         if (n != counts[i].stated)
-            fault(c, "%lld %s are there, %lld should be", (long long)n, counts[i].what, (long long)counts[i].stated);
+            fault(c, "%lld %s are there, %lld should be", (long long)n, counts[i].what,
+                  (long long)counts[i].stated);
     }
     return MIEN_OK;
 }
@@ -164,7 +165,8 @@ static mien_status check_person(check *c, sqlite3_stmt *row, float *vec, double 
         st = take(c, mien__face_set_load(c->g, person, r.key, &set, &e), &e, err);
     if (!st && e.status == MIEN_OK) {
         if (set.n != r.person.n_faces)
-            fault(c, "person %lld has %zu faces and should have %zu", (long long)person, set.n, r.person.n_faces);
+            fault(c, "person %lld has %zu faces and should have %zu", (long long)person, set.n,
+                  r.person.n_faces);
         check_units(c, &set);
         check_template(c, person, &set, vec, scratch);
     }
@@ -242,8 +244,9 @@ static mien_status run(check *c, mien_error *err)
         return st;
     c->total = (uint64_t)(c->g->state.n_people + c->g->state.n_faces);
     if ((st = check_rows_of(c, "pragma integrity_check(20)", "database", err)) ||
-        (st = check_rows_of(c, "select 'a row of ' || \"table\" || ' refers to none' from pragma_foreign_key_check", "database",
-                            err)) ||
+        (st = check_rows_of(
+             c, "select 'a row of ' || \"table\" || ' refers to none' from pragma_foreign_key_check",
+             "database", err)) ||
         (st = check_counts(c, err)))
         return st;
     e = (mien_error)MIEN_ERROR_INIT;
@@ -261,8 +264,8 @@ static mien_status run(check *c, mien_error *err)
     return take(c, mien__finder_verify(c->g, &e), &e, err);
 }
 
-mien_status mien_gallery_verify(mien_gallery *gallery, mien_fault_fn fn, void *user, mien_gallery_progress progress,
-                                void *progress_user, mien_error *err)
+mien_status mien_gallery_verify(mien_gallery *gallery, mien_fault_fn fn, void *user,
+                                mien_gallery_progress progress, void *progress_user, mien_error *err)
 {
     check c = { gallery, fn, user, progress, progress_user, 0, 0, MIEN_ERROR_INIT };
     if (!gallery)
