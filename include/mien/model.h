@@ -108,6 +108,15 @@ MIEN_API void mien_model_free(mien_model *model);
 /** Lend the description; lifetime of the model. */
 MIEN_API const mien_model_info *mien_model_info_of(const mien_model *model);
 
+/** Name what a template depends on: hex of a BLAKE2b-256 over the graph, the weights and the preprocessing
+ *  (input size, colour order, normalisation, crop, landmark template), not over descriptions or
+ *  calibration, nor over how the file stores the weights. Models of one fingerprint give the same
+ *  templates. Computed at the first call, then kept.
+ *  @param ret_hex  [65]
+ *  @return MIEN_OK; E_ARG.  @threads any */
+MIEN_API MIEN_MUST_USE mien_status mien_model_fingerprint(const mien_model *model, char *ret_hex,
+                                                          mien_error *err);
+
 /** Replace the description's data (strings and points are copied) before saving; not while shared. */
 MIEN_API MIEN_MUST_USE mien_status mien_model_set_info(mien_model *model, const mien_model_info *info,
                                                        mien_error *err);
