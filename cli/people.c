@@ -1,5 +1,6 @@
 /* Labelled pictures to templates; see people.h. Templates are wiped when they are freed. */
 #include "people.h"
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,7 +97,8 @@ static void *work(void *ctx, void *worker, size_t item)
     embed_result *r = cli_alloc(1, sizeof *r);
     const char *path = job->set->files.items[item].path;
     float *vec = job->set->vecs + item * job->set->dim;
-    r->status = job->aligned ? embed_crop(worker, path, vec, &r->err) : embed_central(worker, path, vec, &r->err);
+    r->status =
+        job->aligned ? embed_crop(worker, path, vec, &r->err) : embed_central(worker, path, vec, &r->err);
     return r;
 }
 
@@ -156,4 +158,31 @@ void people_free(people_set *set)
     free(set->states);
     cli_files_free(&set->files);
     *set = (people_set){ 0 };
+}
+
+enum { KEY_BYTES = 4096 };
+
+int people_gallery_open(const char *path, const char *key_file, mien_gallery_mode mode,
+                        const mien_model *embedder, mien_gallery **ret)
+{
+    mien_gallery_opts opts = MIEN_GALLERY_OPTS_INIT;
+    mien_error err = MIEN_ERROR_INIT;
+    unsigned char key[KEY_BYTES];
+    opts.mode = mode;
+    opts.embedder = embedder;
+    opts.actor = "mien";
+    opts.passphrase = key_file ? NULL : getenv("MIEN_PASSPHRASE");
+    if (key_file) {
+        FILE *f = fopen(key_file, "rb");
+        if (!f) {
+            cli_say_path(key_file, "%s", strerror(errno));
+            return CLI_INPUT;
+        }
+        opts.key_bytes = fread(key, 1, sizeof key, f);
+        opts.key = key;
+        fclose(f);
+    }
+    const mien_status st = mien_gallery_open(path, &opts, ret, &err);
+    explicit_bzero(key, sizeof key);
+    return st ? cli_fail_path(path, &err) : CLI_YES;
 }

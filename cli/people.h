@@ -3,6 +3,7 @@
 #define MIEN_CLI_PEOPLE_H
 
 #include "kit.h"
+#include <mien/gallery.h>
 
 typedef enum people_state { PEOPLE_EMBEDDED, PEOPLE_NO_FACE, PEOPLE_BAD } people_state;
 
@@ -17,15 +18,21 @@ typedef struct people_set {
     size_t n_embedded, n_no_face, n_bad;
 } people_set;
 
-/* Collect the pictures of a folder. labelled: DIR/NAME/... is a picture of NAME, pictures directly in DIR are passed
- * over; else every picture shows somebody else. Reports; returns the exit code, set is freed on a fault. */
+/* Collect the pictures of a folder. labelled: DIR/NAME/... is a picture of NAME, pictures directly in DIR are
+ * passed over; else every picture shows somebody else. Reports; returns the exit code, set is freed on a
+ * fault. */
 int people_read(people_set *set, const char *dir, bool labelled);
-/* Embed each: the most central face, or, aligned, the whole picture. Faults of pictures are reported and counted.
- * Stops early on Ctrl-C. */
+/* Embed each: the most central face, or, aligned, the whole picture. Faults of pictures are reported and
+ * counted. Stops early on Ctrl-C. */
 void people_embed(people_set *set, cli_kits *kits, size_t dim, bool aligned, bool quiet);
 /* Copy what was embedded, without gaps: vecs [n_embedded][dim] and people [n_embedded], both freed by the
  * caller. */
 void people_pack(const people_set *set, float **ret_vecs, uint32_t **ret_people);
 void people_free(people_set *set);
+
+/* Open a gallery with the key in a file, or the passphrase in MIEN_PASSPHRASE. Reports; returns the exit
+ * code. */
+int people_gallery_open(const char *path, const char *key_file, mien_gallery_mode mode,
+                        const mien_model *embedder, mien_gallery **ret);
 
 #endif
