@@ -12,5 +12,7 @@
 #include <mien/quality.h>
 #include <mien/session.h>
 #include <mien/status.h>
+#include <mien/track.h>
+#include <mien/video.h>
 
 #endif

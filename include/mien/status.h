@@ -25,6 +25,9 @@ MIEN_BEGIN_DECLS
     X(E_IMAGE_FORMAT, -20, "not a picture in a known format")                                      \
     X(E_IMAGE_CORRUPT, -21, "damaged picture")                                                     \
     X(E_IMAGE_CODEC, -22, "the library for this picture format is not available")                  \
+    X(E_VIDEO_FORMAT, -30, "not a video in a known format")                                        \
+    X(E_VIDEO_CORRUPT, -31, "damaged video")                                                       \
+    X(E_VIDEO_CODEC, -32, "the library or decoder for this video is not available")                \
     X(E_MODEL_FORMAT, -40, "not a model in a known format")                                        \
     X(E_MODEL_CORRUPT, -41, "damaged model")                                                       \
     X(E_MODEL_OP, -42, "operator not supported")                                                   \
