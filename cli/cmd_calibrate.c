@@ -5,7 +5,7 @@
  * gallery.
  */
 #include "json.h"
-#include "people.h"
+#include "labelled.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,7 +88,7 @@ static const cli_option options[] = {
 
 typedef struct calibrate_run {
     const calibrate_opts *opts;
-    const people_set *set;
+    const labelled_set *set;
     mien_curve *curve;
     mien_curve_point point; /* chosen */
     mien_estimate threshold;
@@ -233,7 +233,7 @@ static int fit(calibrate_run *run, const mien_model *model, mien_gallery *galler
     fo.date = date;
     fo.base = base;
     fo.target_fmr = run->opts->target > 0 ? run->opts->target : 0;
-    people_pack(run->set, &vecs, &people);
+    labelled_pack(run->set, &vecs, &people);
     st = mien_curve_fit(vecs, people, run->set->n_embedded, run->set->dim, &fo, &run->curve, &err);
     if (!st)
         st = choose(run, fo.target_fmr, &err);
@@ -252,12 +252,12 @@ static int run(void *p, int argc, char **argv)
     const calibrate_opts *opts = p;
     cli_models models = { NULL, NULL };
     cli_kits kits = { NULL, NULL, 0 };
-    people_set set;
+    labelled_set set;
     (void)argc;
     (void)argv;
     if (!opts->data)
         return cli_usage(&cli_verb_calibrate, "wanted: --data DIR");
-    int rc = people_read(&set, opts->data, true);
+    int rc = labelled_read(&set, opts->data, true);
     if (rc != CLI_YES)
         return rc;
     rc = cli_models_load(&models, !opts->aligned, opts->common.detector, true, opts->model);
@@ -265,10 +265,10 @@ static int run(void *p, int argc, char **argv)
         rc = cli_kits_new(&kits, &models, &opts->common, set.files.n, false);
     mien_gallery *gallery = NULL;
     if (rc == CLI_YES && opts->gallery) /* before the work: a wrong key shows at once */
-        rc = people_gallery_open(opts->gallery, opts->key_file, MIEN_GALLERY_WRITE, models.embed, &gallery);
+        rc = labelled_gallery_open(opts->gallery, opts->key_file, MIEN_GALLERY_WRITE, models.embed, &gallery);
     if (rc == CLI_YES) {
-        people_embed(&set, &kits, (size_t)mien_model_info_of(models.embed)->embedding_len, opts->aligned,
-                     opts->common.quiet);
+        labelled_embed(&set, &kits, (size_t)mien_model_info_of(models.embed)->embedding_len, opts->aligned,
+                       opts->common.quiet);
         calibrate_run r = { .opts = opts, .set = &set };
         if (!cli_stopped() && !set.n_embedded) {
             cli_say_path(opts->data, "no face in any picture");
@@ -281,7 +281,7 @@ static int run(void *p, int argc, char **argv)
     mien_gallery_free(gallery);
     cli_kits_free(&kits);
     cli_models_free(&models);
-    people_free(&set);
+    labelled_free(&set);
     return rc;
 }
 
