@@ -68,12 +68,14 @@ typedef struct mien_cluster_face {
 struct mien_model;
 
 /** Look up both thresholds of mien_cluster_opts in a model's calibration.
- *  @param fmr  false match rate at which a group of two stands, (0, 1); `pair` is its threshold and `link`
- *              that of twenty times the rate, as far as the model's table goes
- *  @return MIEN_OK; E_NOT_FOUND when the model is not calibrated for that rate; E_ARG */
-MIEN_API MIEN_MUST_USE mien_status mien_cluster_thresholds(const struct mien_model *model, double fmr,
-                                                           double *ret_link, double *ret_pair,
-                                                           mien_error *err);
+ *  @param n         faces to group
+ *  @param pair_fmr  false match rate at which a group of two stands; 0: such that a stranger has at most 0.2
+ *                   false partners among n faces, at most 1e-4, as far as the model's table goes
+ *  @param link_fmr  that of a link; 0: 2e-3
+ *  @return MIEN_OK; E_NOT_FOUND when the model is not calibrated for a rate; E_ARG */
+MIEN_API MIEN_MUST_USE mien_status mien_cluster_thresholds(const struct mien_model *model, size_t n,
+                                                           double pair_fmr, double link_fmr, double *ret_link,
+                                                           double *ret_pair, mien_error *err);
 
 /** Group faces into people.
  *  Chinese whispers (Biemann 2006) over the links between near faces, each weighing how far its cosine

@@ -49,12 +49,91 @@ typedef struct mien_estimate {
     int bound; /**< 0; -1: the truth is lower than `value`, +1: higher: what the data support ends there */
 } mien_estimate;
 
+/** One point of a curve. */
+typedef struct mien_curve_point {
+    double threshold;        /**< cosine */
+    mien_estimate fmr, fnmr; /**< of non-mated and mated comparisons there; fnmr.value < 0: not measured */
+} mien_curve_point;
+
+enum { MIEN_MAX_CURVE_POINTS = 64 };
+
+/** What a curve stands on. Strings are never NULL; lifetime of the curve. */
+typedef struct mien_curve_info {
+    const char *model;    /**< what the templates came from: a fingerprint or name; "" */
+    const char *protocol; /**< how and on what it was fitted; "" */
+    const char *date;     /**< ISO 8601; "" */
+    uint64_t n_people, n_pictures;
+    uint64_t n_mated, n_nonmated; /**< comparisons */
+    double n_independent;         /**< independent comparisons that the non-mated ones are worth at the lowest
+                                       rate; 0: not known */
+    double spread; /**< share of a score's variance that lies with the person, [0, 1); 0: not known */
+    double fusion_mated, fusion_other; /**< how fused templates score, docs/decide.md; 0: not known */
+    const mien_curve_point *points;    /**< ascending fmr, falling threshold */
+    size_t n_points;
+} mien_curve_info;
+
 /** Make a curve of a model's own calibration.
  *  @return MIEN_OK; E_NOT_FOUND when the model is not calibrated; E_MODEL_TASK; E_NOMEM
  *  @ownership free with mien_curve_free(); the model need not outlive it */
 MIEN_API MIEN_MUST_USE mien_status mien_curve_of_model(const mien_model *model, mien_curve **ret,
                                                        mien_error *err);
 MIEN_API void mien_curve_free(mien_curve *curve);
+
+typedef struct mien_curve_fit_opts {
+    size_t struct_size;
+    const char *model, *protocol, *date; /**< for the curve's description; copied; NULL: "" */
+    double target_fmr; /**< refuse when the data do not support this rate; 0: whatever they support */
+    const mien_curve
+        *base; /**< where spread and fusion are taken from when the data are too few to tell; NULL */
+} mien_curve_fit_opts;
+
+#define MIEN_CURVE_FIT_OPTS_INIT                               \
+    {                                                          \
+        sizeof(mien_curve_fit_opts), NULL, NULL, NULL, 0, NULL \
+    }
+
+/** Fit a curve on templates of labelled pictures: every two pictures of different people are a non-mated
+ *  comparison, every two of one person a mated one.
+ *  Rates: empirical, and in the tail a generalised Pareto distribution (peaks over a threshold, fitted by
+ *  probability-weighted moments: Hosking, Wallis 1987). Intervals: comparisons that share a person depend on
+ *  each other; their variance is the one robust to that (Aronow, Samii, Assenova 2015), made an effective
+ * number of comparisons for Clopper and Pearson's interval (Korn, Graubard 1998). A rate is supported when
+ * three of its matches are expected among that effective number (rule of three). Of very large sets an even
+ * choice of 4,000 people and ten million comparisons is used.
+ *  @param vecs    [n][dim], unit L2 norm
+ *  @param people  [n]: equal numbers, one person
+ *  @return MIEN_OK; E_EVAL_DATA: too few people, or too few for opts->target_fmr (the message says what they
+ *          support); E_ARG, E_NOMEM
+ *  @threads any.  @cost about a second per million comparisons */
+MIEN_API MIEN_MUST_USE mien_status mien_curve_fit(const float *vecs, const uint32_t *people, size_t n,
+                                                  size_t dim, const mien_curve_fit_opts *opts,
+                                                  mien_curve **ret, mien_error *err);
+
+/** One comparison's score and whose pictures were compared; a == b: mated. */
+typedef struct mien_curve_trial {
+    float score; /**< cosine, or any score that is higher for what is more alike */
+    uint32_t a, b;
+} mien_curve_trial;
+
+/** Fit a curve on scores alone, as of another matcher. Spread and fusion are those of opts->base.
+ *  @param n  at most 10,000,000, of at most 4,000 people: else E_LIMIT */
+MIEN_API MIEN_MUST_USE mien_status mien_curve_fit_scores(const mien_curve_trial *trials, size_t n,
+                                                         const mien_curve_fit_opts *opts, mien_curve **ret,
+                                                         mien_error *err);
+
+/** Lend what the curve stands on. */
+MIEN_API const mien_curve_info *mien_curve_info_of(const mien_curve *curve);
+
+/** Write a curve as JSON text, as it is kept with a gallery.
+ *  @ownership *ret_text is freed with mien_curve_text_free() */
+MIEN_API MIEN_MUST_USE mien_status mien_curve_to_json(const mien_curve *curve, char **ret_text,
+                                                      mien_error *err);
+MIEN_API void mien_curve_text_free(char *text);
+
+/** Read JSON text that mien_curve_to_json() wrote; whatever else is refused.
+ *  @return MIEN_OK; E_EVAL_DATA (not a curve), E_LIMIT (above 256 KB), E_NOMEM */
+MIEN_API MIEN_MUST_USE mien_status mien_curve_of_json(const char *text, size_t bytes, mien_curve **ret,
+                                                      mien_error *err);
 
 /** Estimate which fraction of strangers scores at least `similarity` in one comparison. */
 MIEN_API MIEN_MUST_USE mien_status mien_curve_fmr(const mien_curve *curve, double similarity,

@@ -6,6 +6,7 @@
 #include <mien/decide.h>
 #include <mien/eval.h>
 #include <mien/face.h>
+#include <mien/gallery.h>
 #include <mien/image.h>
 #include <mien/model.h>
 #include <mien/quality.h>

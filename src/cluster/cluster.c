@@ -4,8 +4,8 @@
  * depend on the order of the files, and only faces with the very same vector could be told apart by it.
  *
  * Round 1: all free faces whisper, the fixed ones pull. What does not stand (prune, groups too small)
- * whispers again among itself, so that two people whom a few links had glued are both found, until a round
- * finds nothing.
+ * whispers again among itself, over stronger links alone, so that people whom weak links had glued are both
+ * found; until a round finds nothing.
  */
 #include "cluster/cluster.h"
 #include <math.h>
@@ -13,8 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_ROUNDS = 6, MAX_DIM = 8192, MAX_FIXED = 16000000, MAX_NEIGHBOURS = 512 };
-static const double NORM_TOLERANCE = 1e-3, LINK_FMR_FACTOR = 20;
+enum { MAX_ROUNDS = 12, MAX_DIM = 8192, MAX_FIXED = 16000000, MAX_NEIGHBOURS = 512 };
+/* Chosen on people of a tuning set, docs/cluster.md. */
+static const double TIGHTEN = 0.5, LINK_FMR = 2e-3, PAIR_FMR = 1e-4, FALSE_PARTNERS = 0.2;
+static const double NORM_TOLERANCE = 1e-3;
 
 typedef struct job {
     mien__faces f;
@@ -289,7 +291,9 @@ static mien_status run_rounds(job *j, const mien__links *links, const mien_clust
             j->roles[i] = is_free ? MIEN__MOVES : round == 0 ? MIEN__HELD : MIEN__OUT;
             j->labels[i] = is_free || round ? MIEN_CLUSTER_NONE : j->groups[i];
         }
-        st = mien__whisper(&j->f, links, j->roles, o->link, o->seed + round, j->labels, err);
+        const double tighter = fmin(1, (double)round * TIGHTEN);
+        st = mien__whisper(&j->f, links, j->roles, o->link + (o->pair - o->link) * tighter, o->pair,
+                           o->seed + round, j->labels, err);
         if (!st)
             st = mien__prune(&j->f, j->roles, o->link, o->pair, j->labels, err);
         if (!st)
@@ -452,21 +456,25 @@ mien_status mien_cluster(const mien_cluster_input *in, const mien_cluster_opts *
     return st;
 }
 
-mien_status mien_cluster_thresholds(const struct mien_model *model, double fmr, double *ret_link,
-                                    double *ret_pair, mien_error *err)
+mien_status mien_cluster_thresholds(const struct mien_model *model, size_t n, double pair_fmr,
+                                    double link_fmr, double *ret_link, double *ret_pair, mien_error *err)
 {
     if (!model || !ret_link || !ret_pair)
         return mien__fail(err, MIEN_E_ARG, "grouping: a pointer is NULL");
-    double pair = 0, link = 0;
-    mien_status st = mien_model_threshold(model, fmr, &pair, err);
-    if (st)
-        return st;
     const mien_model_info *const info = mien_model_info_of(model);
-    const double most = info->points[info->n_points - 1].fmr, wide = fmr * LINK_FMR_FACTOR;
-    st = mien_model_threshold(model, wide < most ? wide : most, &link, err);
+    if (info->n_points == 0)
+        return mien__fail(err, MIEN_E_NOT_FOUND, "model '%.80s' has not been calibrated: give thresholds",
+                          info->name);
+    const double least = info->points[0].fmr, most = info->points[info->n_points - 1].fmr;
+    double wanted = fmin(PAIR_FMR, FALSE_PARTNERS / (double)(n ? n : 1)), pair = 0, link = 0;
+    wanted = pair_fmr > 0 ? pair_fmr : fmin(most, fmax(least, wanted));
+    mien_status st = mien_model_threshold(model, wanted, &pair, err);
+    if (!st)
+        st = mien_model_threshold(model, link_fmr > 0 ? link_fmr : fmin(most, fmax(least, LINK_FMR)), &link,
+                                  err);
     if (st)
         return st;
-    *ret_link = link < pair ? link : pair;
+    *ret_link = fmin(link, pair);
     *ret_pair = pair;
     return MIEN_OK;
 }

@@ -37,9 +37,9 @@ typedef enum mien__role { MIEN__OUT, MIEN__MOVES, MIEN__HELD } mien__role;
 
 /* Labels by Chinese whispers: faces that move take the label that pulls hardest, faces that are held only
  * pull, faces that are out do neither. A label is a fixed group's number, or one of 2 n numbers after those;
- * labels of faces that are out stay as they are. */
+ * labels of faces that are out stay as they are. Links pull from `pair` on first, from `link` on at last. */
 mien_status mien__whisper(const mien__faces *f, const mien__links *links, const uint8_t *roles, double link,
-                          uint64_t seed, int32_t *labels, mien_error *err);
+                          double pair, uint64_t seed, int32_t *labels, mien_error *err);
 
 /* A group's size and the sum of its vectors answer what the mean cosine of a face to it is. */
 typedef struct mien__group {

@@ -7,6 +7,8 @@
  * s - t: with s itself, as is usual, a face in a crowd of weak links is carried off by their number, and the
  * threshold has to be so high that people fall apart (docs/cluster.md has the figures).
  *
+ * The threshold is lowered in stages, labels kept: groups have a firm core before weak links count.
+ *
  * Constraints hold at every moment: a label is held by at most one face of a picture. A face that is pulled
  * to a label which another face of its picture holds takes it only if it is pulled harder than that one,
  * which then starts anew with a label of its own. Labels that a face must not have are never taken.
@@ -14,7 +16,7 @@
 #include "cluster/cluster.h"
 #include <string.h>
 
-enum { MAX_PASSES = 30 };
+enum { STAGES = 3, MAX_PASSES = 30 };
 
 typedef struct whisper {
     const mien__faces *f;
@@ -33,8 +35,9 @@ static double pull_of(const whisper *w, uint32_t face, int32_t label)
     double sum = 0;
     for (size_t q = w->links->start[face]; q < w->links->start[face + 1]; q++) {
         const uint32_t to = w->links->to[q];
-        if (w->roles[to] != MIEN__OUT && w->labels[to] == label)
-            sum += w->links->similarity[q] - w->link;
+        const double excess = w->links->similarity[q] - w->link;
+        if (w->roles[to] != MIEN__OUT && w->labels[to] == label && excess > 0)
+            sum += excess;
     }
     return sum;
 }
@@ -139,6 +142,17 @@ static void shuffle(uint32_t *order, size_t n, mien__rng *rng)
     }
 }
 
+static void pass_until_quiet(whisper *w, size_t n_order, mien__rng *rng)
+{
+    bool changed = true;
+    for (int pass = 0; pass < MAX_PASSES && changed; pass++) {
+        shuffle(w->order, n_order, rng);
+        changed = false;
+        for (size_t i = 0; i < n_order; i++)
+            changed |= visit(w, w->order[i]);
+    }
+}
+
 static mien_status whisper_open(whisper *w, mien_error *err)
 {
     const size_t n = w->f->n;
@@ -159,9 +173,9 @@ static mien_status whisper_open(whisper *w, mien_error *err)
 }
 
 mien_status mien__whisper(const mien__faces *f, const mien__links *links, const uint8_t *roles, double link,
-                          uint64_t seed, int32_t *labels, mien_error *err)
+                          double pair, uint64_t seed, int32_t *labels, mien_error *err)
 {
-    whisper w = { .f = f, .links = links, .roles = roles, .link = link, .labels = labels };
+    whisper w = { .f = f, .links = links, .roles = roles, .labels = labels };
     const mien_status st = whisper_open(&w, err);
     size_t n_order = 0;
     for (size_t i = 0; i < f->n && !st; i++) {
@@ -170,12 +184,9 @@ mien_status mien__whisper(const mien__faces *f, const mien__links *links, const 
     }
     mien__rng rng;
     mien__rng_seed(&rng, seed);
-    bool changed = !st;
-    for (int pass = 0; pass < MAX_PASSES && changed; pass++) {
-        shuffle(w.order, n_order, &rng);
-        changed = false;
-        for (size_t i = 0; i < n_order; i++)
-            changed |= visit(&w, w.order[i]);
+    for (int stage = STAGES - 1; stage >= 0 && !st; stage--) {
+        w.link = link + (pair - link) * stage / (STAGES - 1);
+        pass_until_quiet(&w, n_order, &rng);
     }
     mien_free(w.order);
     mien_free(w.touched);

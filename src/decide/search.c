@@ -42,7 +42,7 @@ double mien__normal_upper(double p)
 
 double mien__curve_fusion(const mien_curve *curve, double pictures)
 {
-    const double c = curve->fusion_mated, r = curve->fusion_other, k = pictures > 1 ? pictures : 1;
+    const double c = curve->info.fusion_mated, r = curve->info.fusion_other, k = pictures > 1 ? pictures : 1;
     if (!(c > 0) || !(r > c))
         return 1;
     return sqrt((r + (1 - r) / k) / (c + (1 - c) / k));
@@ -50,10 +50,10 @@ double mien__curve_fusion(const mien_curve *curve, double pictures)
 
 double mien__curve_variation(const mien_curve *curve, double fmr)
 {
-    if (!(fmr < 0.5) || !(curve->spread > 0))
+    if (!(fmr < 0.5) || !(curve->info.spread > 0))
         return 0;
     const double z = mien__normal_upper(fmr);
-    const double v = exp(curve->spread * z * z) - 1;
+    const double v = exp(curve->info.spread * z * z) - 1;
     const double most = (1 - fmr) / fmr / 2; /* half of what a distribution on [0, 1] can have */
     return v < most ? v : most;
 }
@@ -117,7 +117,7 @@ mien_status mien_curve_search_fpir(const mien_curve *curve, double similarity, c
 static double threshold_at(const mien_curve *curve, const mien_search_size *size, int which, double fpir)
 {
     const double g = mien__curve_fusion(curve, size->pictures);
-    double lo = g * curve->points[curve->n_points - 1].threshold, hi = g * curve->points[0].threshold;
+    double lo = g * curve->points[curve->info.n_points - 1].threshold, hi = g * curve->points[0].threshold;
     int bound = 0;
     if (fpir_at(curve, size, which, hi, &bound) >= fpir)
         return hi;

@@ -29,8 +29,8 @@ void mien_rate_words(const mien_estimate *rate, char *ret, size_t capacity)
         snprintf(ret, capacity, "fewer than 1 in 1,000,000,000");
         return;
     }
-    if (rate->value > 0.75 && rate->bound >= 0) {
-        snprintf(ret, capacity, "nearly all");
+    if (rate->value > 2.0 / 3 && rate->bound >= 0) {
+        snprintf(ret, capacity, "%s", rate->value > 0.95 ? "nearly all" : "most");
         return;
     }
     round_count(count, sizeof count, 1 / rate->value);

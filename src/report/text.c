@@ -143,29 +143,12 @@ void mien__text_fmt(mien__text *t, const char *fmt, ...)
     va_end(ap);
 }
 
-/* Length of the valid UTF-8 sequence at s, 0 when it is none (RFC 3629, section 4). */
-static size_t utf8_length(const unsigned char *s)
-{
-    const size_t len = s[0] < 0x80                   ? 1
-                       : s[0] >= 0xc2 && s[0] < 0xe0 ? 2
-                       : (s[0] & 0xf0) == 0xe0       ? 3
-                       : s[0] >= 0xf0 && s[0] < 0xf5 ? 4
-                                                     : 0;
-    for (size_t i = 1; i < len; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
-        (s[0] == 0xf4 && s[1] > 0x8f))
-        return 0;
-    return len;
-}
-
 static const char replacement[] = "\xef\xbf\xbd";
 
 void mien__text_html(mien__text *t, const char *text)
 {
     for (const unsigned char *s = (const unsigned char *)text; *s;) {
-        const size_t len = utf8_length(s);
+        const size_t len = mien__utf8_length((const char *)s);
         const bool nonchar = len == 3 && s[0] == 0xef && s[1] == 0xbf && s[2] >= 0xbe; /* U+FFFE, U+FFFF */
         const bool control = s[0] < 0x20 && s[0] != '\t' && s[0] != '\n' && s[0] != '\r';
         const char *const escaped = s[0] == '&'    ? "&amp;"
@@ -188,7 +171,7 @@ void mien__text_json(mien__text *t, const char *text)
 {
     put(t, "\"");
     for (const unsigned char *s = (const unsigned char *)text; *s;) {
-        const size_t len = utf8_length(s);
+        const size_t len = mien__utf8_length((const char *)s);
         char escaped[8];
         if (!len) {
             put(t, replacement);
