@@ -5,7 +5,7 @@
 #include <string.h>
 
 typedef struct watch_opts {
-    cli_common common; /* first */
+    cli_gallery_common base; /* first */
     const char *video, *camera, *rtsp, *people, *events, *draw, *model;
     int fps, every, realtime, search_side, fit_side, timeout, min_face, seconds;
     cli_size size;
@@ -40,8 +40,9 @@ static const cli_option options[] = {
       .offset = offsetof(watch_opts, people),
       .value = "DIR",
       .hint = CLI_DIRS,
-      .brief = "who is known: a folder per person, or a picture per person",
-      .more = "Folder and file names are the people's. Without it faces are followed and nobody is named." },
+      .brief = "who is known, without a gallery: a folder per person, or a picture per person",
+      .more = "Folder and file names are the people's. Without --gallery and --people faces are followed and "
+              "nobody is named." },
     { .name = "events",
       .letter = 'e',
       .kind = CLI_TEXT,
@@ -201,11 +202,10 @@ static mien_status look(void *user, const mien_face *face, float *ret_vec, doubl
 static mien_status identify(void *user, const float *vec, mien_track_candidate *ret, size_t *ret_n,
                             double *ret_threshold, mien_error *err)
 {
-    const watch *w = user;
-    (void)err;
-    *ret_n = watch_people_search(&w->people, vec, ret);
-    *ret_threshold = w->people.threshold;
-    return MIEN_OK;
+    watch *w = user;
+    const mien_status st = watch_people_search(&w->people, vec, ret, ret_n, err);
+    *ret_threshold = isnan(w->people.threshold) ? 1 : w->people.threshold; /* a gallery that was emptied */
+    return st;
 }
 
 /* The cosine from which two looks are one person's: one stranger in a thousand is as alike. */
@@ -259,7 +259,7 @@ static mien_status fit_detector(watch *w, mien_error *err)
     const double shrink = side > o->search_side ? (double)side / o->search_side : 1;
     d.max_side = o->search_side;
     d.min_size_px = (int)ceil((least > 0 ? least : 10) * shrink);
-    d.threads = o->common.threads ? (unsigned)o->common.threads : mien_cpu_count();
+    d.threads = o->base.common.threads ? (unsigned)o->base.common.threads : mien_cpu_count();
     mien_detector_free(w->detector);
     w->detector = NULL;
     w->detector_side = side;
@@ -271,11 +271,11 @@ static int open_tracker(watch *w)
     mien_error err = MIEN_ERROR_INIT;
     mien_embed_opts e = MIEN_EMBED_OPTS_INIT;
     mien_track_opts t;
-    e.threads = w->opts->common.threads ? (unsigned)w->opts->common.threads : mien_cpu_count();
+    e.threads = w->opts->base.common.threads ? (unsigned)w->opts->base.common.threads : mien_cpu_count();
     mien_track_opts_init(&t);
     t.dim = w->people.dim;
     t.look = look;
-    t.identify = w->people.n ? identify : NULL;
+    t.identify = w->people.gallery || w->people.n ? identify : NULL;
     t.user = w;
     t.min_face_px = (float)w->opts->min_face;
     t.rejoin_similarity = rejoin_similarity(w->models.embed);
@@ -288,11 +288,9 @@ static int open_tracker(watch *w)
 static int open_all(watch *w)
 {
     const watch_opts *o = w->opts;
-    int rc = cli_models_load(&w->models, true, o->common.detector, true, o->model);
+    int rc = cli_models_load(&w->models, true, o->base.common.detector, true, o->model);
     if (rc == CLI_YES)
-        rc = watch_people_load(&w->people, o->people, &w->models, &o->common);
-    if (rc == CLI_YES)
-        rc = watch_people_decide(&w->people, w->models.embed, o->threshold, o->fpir);
+        rc = watch_people_open(&w->people, &o->base, o->people, &w->models, o->threshold, o->fpir);
     if (rc == CLI_YES && !cli_stopped())
         rc = open_video(w);
     if (rc == CLI_YES && !cli_stopped())
@@ -416,6 +414,8 @@ static int run(void *p, int argc, char **argv)
     (void)argv;
     if ((o->video != NULL) + (o->camera != NULL) + (o->rtsp != NULL) != 1)
         return cli_usage(&cli_verb_watch, "give one of --video, --camera and --rtsp");
+    if (o->base.gallery && o->people)
+        return cli_usage(&cli_verb_watch, "give --gallery or --people, not both");
     int rc = open_all(&w);
     if (rc == CLI_YES && w.logging)
         rc = watch_to_the_end(&w);
@@ -434,11 +434,11 @@ static int run(void *p, int argc, char **argv)
 }
 
 static const cli_example examples[] = {
-    { "who is in a video", "mien watch --people people/ --video party.mp4" },
+    { "who is in a video", "mien watch --gallery home.gallery --video party.mp4" },
     { "see it: names and boxes drawn in",
       "mien watch -p people/ -v party.mp4 -e events.jsonl --draw party-seen.mp4" },
     { "watch the door, and log who comes",
-      "mien watch -p staff/ --rtsp rtsp://door.local/stream -e door.jsonl" },
+      "mien watch -g staff.gallery --rtsp rtsp://door.local/stream -e door.jsonl" },
     { "only the names, as they come",
       "mien watch -p people/ --camera 0 | jq -r 'select(.event==\"person_recognised\").person'" },
     { NULL, NULL },
@@ -461,7 +461,7 @@ const cli_verb cli_verb_watch = {
         "--draw.",
     .exits =
         "0 a face was seen, 1 none, 2 usage, 3 the source or a picture of a person is unusable, 4 no model",
-    .tables = { options, cli_detector_options, cli_input_options },
+    .tables = { cli_gallery_options, options, cli_key_options, cli_detector_options, cli_input_options },
     .examples = examples,
     .opts_bytes = sizeof(watch_opts),
     .hint = CLI_NOTHING,

@@ -12,7 +12,7 @@ int watch_draw_open(watch_draw *draw, const char *path, double fps)
     return cli_make_dirs(path);
 }
 
-static void draw_track(mien_image *image, const watch_people *people, const mien_track *k)
+static void draw_track(mien_image *image, watch_people *people, const mien_track *k)
 {
     static const mien_color known = 0x40ff60, unknown = 0xff9040, undecided = 0xd0d0d0;
     const char *const name = watch_people_name(people, k->person);
@@ -29,7 +29,7 @@ static void draw_track(mien_image *image, const watch_people *people, const mien
                   text);
 }
 
-mien_status watch_draw_frame(watch_draw *draw, const watch_people *people, const mien_video_frame *frame,
+mien_status watch_draw_frame(watch_draw *draw, watch_people *people, const mien_video_frame *frame,
                              const mien_track *tracks, size_t n, mien_error *err)
 {
     mien_image *image = NULL;

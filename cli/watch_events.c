@@ -5,16 +5,13 @@
 #include <errno.h>
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 void watch_log_now(watch_log *log)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    log->wall_ms = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    log->wall_ms = cli_clock_ms();
 }
 
-int watch_log_open(watch_log *log, const char *path, const watch_people *people)
+int watch_log_open(watch_log *log, const char *path, watch_people *people)
 {
     *log = (watch_log){ .f = stdout, .people = people };
     watch_log_now(log);
@@ -28,24 +25,11 @@ int watch_log_open(watch_log *log, const char *path, const watch_people *people)
     return CLI_INTERNAL;
 }
 
-/* ISO 8601 in UTC with milliseconds. */
-static json_t *wall_clock(int64_t ms)
-{
-    char text[40];
-    struct tm t = { 0 };
-    const time_t s = (time_t)(ms / 1000);
-    if (!gmtime_r(&s, &t))
-        return json_null();
-    const size_t n = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &t);
-    snprintf(text + n, sizeof text - n, ".%03dZ", (int)(ms % 1000));
-    return json_string(text);
-}
-
 json_t *watch_log_event(const watch_log *log, const char *event)
 {
     json_t *e = json_object();
     cli_json_set(e, "event", json_string(event));
-    cli_json_set(e, "time", wall_clock(log->wall_ms));
+    cli_json_set(e, "time", cli_json_time(log->wall_ms));
     cli_json_set(e, "media_ms", json_integer(log->media_ms));
     return e;
 }

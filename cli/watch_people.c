@@ -1,7 +1,10 @@
-/* People from a folder of pictures. A folder inside it is one person, named after it, with the largest face
- * of each of its pictures; a picture lying beside such folders is a person of its own. A person's template is
- * the mean of the pictures' templates, scaled to unit length. Pictures without a face are reported and left
- * out.
+/* Whom `mien watch` knows: the people of a gallery, or of a folder of pictures.
+ *
+ * A gallery is searched as it is at that moment: who is enrolled or removed meanwhile, by whatever process,
+ * is known or unknown from the next look on. Of a folder, a folder inside it is one person, named after it,
+ * with the largest face of each of its pictures; a picture lying beside such folders is a person of its own.
+ * A person's template is the mean of the pictures' templates, scaled to unit length. Pictures without a face
+ * are reported and left out.
  */
 #include "watch.h"
 #include <math.h>
@@ -63,6 +66,7 @@ static void take(void *ctx, size_t item, void *result)
             p->vecs = cli_grow(p->vecs, (p->n + 1) * (size_t)p->dim, sizeof *p->vecs);
             memset(p->vecs + p->n * (size_t)p->dim, 0, (size_t)p->dim * sizeof *p->vecs);
             p->names[p->n++] = cli_strdup(name);
+            p->n_names = p->n;
         }
         free(name);
         for (int i = 0; i < p->dim; i++)
@@ -83,16 +87,11 @@ static void normalise(float *vec, int dim)
         vec[i] = (float)(vec[i] / sqrt(sum));
 }
 
-int watch_people_load(watch_people *people, const char *dir, const cli_models *models,
-                      const cli_common *common)
+static int load_folder(watch_people *people, const char *dir, const cli_models *models,
+                       const cli_common *common)
 {
     cli_files files = { 0 };
     cli_kits kits = { NULL, NULL, 0 };
-    *people = (watch_people){
-        .dim = mien_model_info_of(models->embed)->embedding_len, .threshold = NAN, .fmr = NAN, .fpir = NAN
-    };
-    if (!dir)
-        return CLI_YES;
     if (!cli_is_dir(dir)) {
         cli_say_path(dir, "not a folder of people");
         return CLI_INPUT;
@@ -107,7 +106,7 @@ int watch_people_load(watch_people *people, const char *dir, const cli_models *m
         cli_run_ordered(files.n, kits.n, kits.workers, embed, take, &l, "pictures", common->quiet);
         for (size_t i = 0; i < people->n; i++)
             normalise(people->vecs + i * (size_t)people->dim, people->dim);
-        people->pictures = people->n ? (double)l.n_pictures / (double)people->n : 0;
+        people->pictures = people->n ? (double)l.n_pictures / (double)people->n : 1;
         rc = l.exit_code;
         if (rc == CLI_YES && !people->n && !cli_stopped()) {
             cli_say_path(dir, "no face in any picture: nobody would be known");
@@ -120,39 +119,102 @@ int watch_people_load(watch_people *people, const char *dir, const cli_models *m
     return rc;
 }
 
-int watch_people_decide(watch_people *people, const mien_model *model, double threshold, double fpir)
+/* ---- the threshold ---- */
+
+static mien_status settle(watch_people *p, bool *ret_promised, mien_error *err)
 {
-    mien_error err = MIEN_ERROR_INIT;
-    mien_curve *curve = NULL;
-    mien_search_decision d = { 0 };
-    mien_estimate fmr = { 0 };
-    const mien_search_size size = { people->n, people->pictures < 1 ? 1 : people->pictures };
-    if (!people->n)
-        return CLI_YES;
-    mien_status st = mien_curve_of_model(model, &curve, &err);
-    if (st == MIEN_E_NOT_FOUND && !isnan(threshold)) { /* not calibrated: the threshold alone */
-        people->threshold = threshold;
-        return CLI_YES;
+    mien_search_decision d = { .promised = 1, .threshold = p->wanted, .fpir = { .value = NAN } };
+    mien_estimate fmr = { .value = NAN };
+    const mien_search_size size = { p->n, p->pictures };
+    mien_status st = MIEN_OK;
+    if (p->curve && p->n) {
+        st = isnan(p->wanted) ? mien_curve_decide(p->curve, -1, &size, p->fpir_wanted, &d, err)
+                              : mien_curve_decide_at(p->curve, -1, &size, p->wanted, &d, err);
+        if (st == MIEN_OK)
+            st = mien_curve_fmr(p->curve, d.threshold, &fmr, err);
     }
-    if (st == MIEN_OK)
-        st = isnan(threshold) ? mien_curve_decide(curve, -1, &size, fpir, &d, &err)
-                              : mien_curve_decide_at(curve, -1, &size, threshold, &d, &err);
-    if (st == MIEN_OK)
-        st = mien_curve_fmr(curve, d.threshold, &fmr, &err);
-    mien_curve_free(curve);
     if (st != MIEN_OK)
-        return cli_fail(&err);
-    if (!d.promised)
-        cli_say(
-            "the model's calibration does not reach a false positive rate of %g among %zu people: %.2g it is",
-            fpir, people->n, d.fpir.value);
-    people->threshold = d.threshold;
-    people->fpir = d.fpir.value;
-    people->fmr = fmr.value;
+        return st;
+    p->threshold = d.threshold;
+    p->fpir = d.fpir.value;
+    p->fmr = fmr.value;
+    *ret_promised = d.promised;
+    return MIEN_OK;
+}
+
+static void forget_names(watch_people *p)
+{
+    for (size_t i = 0; i < p->n_names; i++)
+        free(p->names[i]);
+    p->n_names = 0;
+}
+
+/* Take notice of what has changed in the gallery. */
+static mien_status refresh(watch_people *p, mien_error *err)
+{
+    mien_gallery_info info;
+    bool promised = true;
+    const mien_status st = mien_gallery_info_of(p->gallery, &info, err);
+    if (st != MIEN_OK || info.sequence == p->sequence)
+        return st;
+    const mien_search_size size = cli_search_size(&info);
+    p->n = info.n_people;
+    p->pictures = size.pictures;
+    p->sequence = info.sequence;
+    forget_names(p);
+    return settle(p, &promised, err);
+}
+
+static int open_gallery(watch_people *p, const cli_gallery_common *base, const cli_models *models)
+{
+    const cli_gallery_how how = { .mode = MIEN_GALLERY_READ, .embedder = models->embed };
+    mien_error err = MIEN_ERROR_INIT;
+    const int rc = cli_gallery_open(base, base->gallery, &how, &p->gallery);
+    if (rc != CLI_YES)
+        return rc;
+    p->sequence = UINT64_MAX;
+    p->ids = cli_alloc(1, sizeof *p->ids);
+    if (refresh(p, &err) != MIEN_OK)
+        return cli_fail_path(base->gallery, &err);
+    if (!p->n)
+        cli_say_path(base->gallery, "this gallery has no people");
     return CLI_YES;
 }
 
-size_t watch_people_search(const watch_people *people, const float *vec, mien_track_candidate *ret)
+int watch_people_open(watch_people *p, const cli_gallery_common *base, const char *dir,
+                      const cli_models *models, double threshold, double fpir)
+{
+    mien_error err = MIEN_ERROR_INIT;
+    bool promised = true;
+    *p = (watch_people){ .dim = mien_model_info_of(models->embed)->embedding_len,
+                         .threshold = NAN,
+                         .fmr = NAN,
+                         .fpir = NAN,
+                         .wanted = threshold,
+                         .fpir_wanted = fpir,
+                         .pictures = 1 };
+    if (!base->gallery && !dir)
+        return CLI_YES;
+    int rc = base->gallery ? open_gallery(p, base, models) : load_folder(p, dir, models, &base->common);
+    if (rc == CLI_YES)
+        rc = cli_curve_of(p->gallery, models->embed, &p->curve);
+    if (rc == CLI_YES && !p->curve && isnan(threshold)) {
+        cli_say("this model is not calibrated: give --threshold, or calibrate it on labelled people");
+        return CLI_MODEL;
+    }
+    if (rc != CLI_YES)
+        return rc;
+    if (settle(p, &promised, &err) != MIEN_OK)
+        return cli_fail(&err);
+    if (!promised)
+        cli_say("the calibration does not reach a false positive rate of %g among %zu people: %.2g it is",
+                fpir, p->n, p->fpir);
+    return CLI_YES;
+}
+
+/* ---- asking ---- */
+
+static size_t search_folder(const watch_people *people, const float *vec, mien_track_candidate *ret)
 {
     size_t n = 0;
     for (size_t i = 0; i < people->n; i++) {
@@ -168,18 +230,50 @@ size_t watch_people_search(const watch_people *people, const float *vec, mien_tr
     return n;
 }
 
-const char *watch_people_name(const watch_people *people, int64_t person)
+mien_status watch_people_search(watch_people *p, const float *vec, mien_track_candidate *ret, size_t *ret_n,
+                                mien_error *err)
 {
-    return person > 0 && (uint64_t)person <= people->n ? people->names[person - 1] : NULL;
+    mien_candidate found[MIEN_TRACK_CANDIDATES];
+    size_t n = 0;
+    if (!p->gallery) {
+        *ret_n = search_folder(p, vec, ret);
+        return MIEN_OK;
+    }
+    mien_status st = mien_gallery_search(p->gallery, vec, 1, MIEN_TRACK_CANDIDATES, found, &n, err);
+    if (st == MIEN_OK)
+        st = refresh(p, err);
+    for (size_t i = 0; st == MIEN_OK && i < n; i++)
+        ret[i] = (mien_track_candidate){ found[i].person, found[i].similarity };
+    *ret_n = st == MIEN_OK ? n : 0;
+    return st;
 }
 
-void watch_people_free(watch_people *people)
+const char *watch_people_name(watch_people *p, int64_t person)
 {
-    for (size_t i = 0; i < people->n; i++)
-        free(people->names[i]);
-    free(people->names);
-    if (people->vecs)
-        memset(people->vecs, 0, people->n * (size_t)people->dim * sizeof *people->vecs);
-    free(people->vecs);
-    *people = (watch_people){ 0 };
+    if (person <= 0)
+        return NULL;
+    if (!p->gallery)
+        return (uint64_t)person <= p->n ? p->names[person - 1] : NULL;
+    for (size_t i = 0; i < p->n_names; i++) {
+        if (p->ids[i] == person)
+            return p->names[i];
+    }
+    p->ids = cli_grow(p->ids, p->n_names + 1, sizeof *p->ids);
+    p->names = cli_grow(p->names, p->n_names + 1, sizeof *p->names);
+    p->ids[p->n_names] = person;
+    p->names[p->n_names] = cli_person_name(p->gallery, person);
+    return p->names[p->n_names++];
+}
+
+void watch_people_free(watch_people *p)
+{
+    forget_names(p);
+    free(p->names);
+    free(p->ids);
+    if (p->vecs)
+        memset(p->vecs, 0, p->n * (size_t)p->dim * sizeof *p->vecs);
+    free(p->vecs);
+    mien_curve_free(p->curve);
+    mien_gallery_free(p->gallery);
+    *p = (watch_people){ 0 };
 }

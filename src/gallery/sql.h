@@ -58,7 +58,9 @@
         "other.face not in (select id from face where person = ?1 and (?2 = 0 or id = ?2))) " \
         "from image where image.face in (select id from face where person = ?1 and (?2 = 0 or id = ?2))") \
     X(STILL_BYTES, "select exists(select 1 from face where instr(halves, ?1) > 0) or exists(select 1 from template " \
-        "where instr(halves, ?1) > 0) or exists(select 1 from image where instr(data, ?1) > 0)")        \
+        "where instr(halves, ?1) > 0) or exists(select 1 from image where instr(data, ?1) > 0) " \
+        "or exists(select 1 from face where instr(cast(source || halves as blob), ?1) > 0) " \
+        "or exists(select 1 from person where instr(cast(name || note as blob), ?1) > 0)")              \
     X(STILL_TEXT, "select exists(select 1 from person where instr(name, ?1) or instr(note, ?1) or instr(consent, ?1)) " \
         "or exists(select 1 from face where instr(source, ?1)) or exists(select 1 from text where instr(value, ?1)) " \
         "or exists(select 1 from gallery where instr(purpose, ?1) or instr(cast(model_name as blob), ?1)) " \
