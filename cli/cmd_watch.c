@@ -40,8 +40,9 @@ static const cli_option options[] = {
       .offset = offsetof(watch_opts, people),
       .value = "DIR",
       .hint = CLI_DIRS,
-      .brief = "who is known, without a gallery: a folder per person, or a picture per person",
-      .more = "Folder and file names are the people's. Without --gallery and --people faces are followed and "
+      .brief = "who is known, without a gallery: folder per person",
+      .more = "Or a picture per person. Folder and file names are the people's. Without --gallery and "
+              "--people faces are followed and "
               "nobody is named." },
     { .name = "events",
       .letter = 'e',
@@ -57,7 +58,7 @@ static const cli_option options[] = {
       .offset = offsetof(watch_opts, draw),
       .value = "OUT",
       .hint = CLI_FILES,
-      .brief = "write what was seen: OUT.mp4, or a folder of JPEG frames" },
+      .brief = "write frames with names: OUT.mp4, or a folder" },
     { .name = "fps",
       .kind = CLI_INT,
       .offset = offsetof(watch_opts, fps),
@@ -73,8 +74,8 @@ static const cli_option options[] = {
       .def = "0",
       .min = 0,
       .max = 60000,
-      .brief = "search for faces so often; between, boxes follow their motion",
-      .more = "0 searches every frame. Names come from searched frames alone." },
+      .brief = "time between searches for faces; 0: every frame",
+      .more = "Between them boxes follow their motion. Names come from searched frames alone." },
     { .name = "fpir",
       .kind = CLI_REAL,
       .offset = offsetof(watch_opts, fpir),
@@ -82,7 +83,7 @@ static const cli_option options[] = {
       .def = "0.01",
       .min = 1e-9,
       .max = 0.5,
-      .brief = "strangers taken for somebody, at most, per look",
+      .brief = "strangers taken for somebody, per look",
       .more = "The threshold rises with the number of people so that it holds. Naming takes two looks that "
               "agree and their mean, so that per visit fewer are." },
     { .name = "threshold",
@@ -459,8 +460,7 @@ const cli_verb cli_verb_watch = {
         "taken: frames for which there was no time are dropped and counted, and nothing is ever queued. "
         "Ctrl-C ends cleanly, `finished` comes last. No picture and no template leaves the program, but for "
         "--draw.",
-    .exits =
-        "0 a face was seen, 1 none, 2 usage, 3 the source or a picture of a person is unusable, 4 no model",
+    .exits = "0 a face was seen, 1 none, 2 usage, 3 unusable input, 4 no model",
     .tables = { cli_gallery_options, options, cli_key_options, cli_detector_options, cli_input_options },
     .examples = examples,
     .opts_bytes = sizeof(watch_opts),

@@ -46,9 +46,10 @@ void watch_log_write(watch_log *log, json_t *event)
     }
 }
 
+/* To three figures. */
 static json_t *rate(double v)
 {
-    return isfinite(v) ? json_real(v) : json_null();
+    return v > 0 ? cli_json_round(v, 2 - (int)floor(log10(v))) : isfinite(v) ? json_real(v) : json_null();
 }
 
 static json_t *name_of(const watch_log *log, int64_t person)
