@@ -11,6 +11,7 @@ static const cli_verb *const verbs[] = {
     &cli_verb_enroll,
     &cli_verb_identify,
     &cli_verb_watch,
+    &cli_verb_cluster,
     &cli_verb_calibrate,
     &cli_verb_eval_pairs,
     &cli_verb_eval_identify,
