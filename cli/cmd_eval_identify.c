@@ -40,7 +40,8 @@ static const cli_option options[] = {
       .offset = offsetof(identify_opts, nonmated),
       .value = "DIR",
       .hint = CLI_DIRS,
-      .brief = "pictures of strangers, each of another (required)" },
+      .brief = "pictures of strangers (required)",
+      .more = "Those in one folder show one stranger, others each another." },
     { .name = "fpir",
       .kind = CLI_REAL,
       .offset = offsetof(identify_opts, fpir),
@@ -170,7 +171,7 @@ static int search_set(identify_run *r, const labelled_set *set, bool mated)
 {
     mien_error err = MIEN_ERROR_INIT;
     for (size_t i = 0; i < set->files.n; i++) {
-        const char *name = mated ? set->names[set->person[i]] : NULL;
+        const char *name = set->names[set->person[i]];
         const size_t right = mated ? eval_gallery_find(&r->gallery, name) : r->gallery.n_people;
         eval_hit hit = { -INFINITY, r->gallery.n_people, 0 };
         if (mated && right == r->gallery.n_people) {
