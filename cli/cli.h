@@ -221,6 +221,7 @@ extern const cli_verb cli_verb_enroll;
 extern const cli_verb cli_verb_identify;
 extern const cli_verb cli_verb_watch;
 extern const cli_verb cli_verb_cluster;
+extern const cli_verb cli_verb_gallery_calibrate;
 extern const cli_verb cli_verb_calibrate;
 extern const cli_verb cli_verb_eval_pairs;
 extern const cli_verb cli_verb_eval_identify;
