@@ -65,7 +65,7 @@ typedef struct cli_example {
     const char *what, *command;
 } cli_example;
 
-enum { CLI_MAX_TABLES = 4 };
+enum { CLI_MAX_TABLES = 6 };
 
 typedef struct cli_verb {
     const char *name;                         /* "detect", "model list" */
@@ -210,9 +210,10 @@ void cli_run_ordered(size_t n, unsigned threads, void **workers, cli_work_fn wor
 
 /* The verbs. */
 extern const cli_verb cli_verb_help, cli_verb_completion, cli_verb_doctor, cli_verb_detect, cli_verb_align,
-    cli_verb_embed, cli_verb_compare, cli_verb_eval_pairs, cli_verb_model_import, cli_verb_model_list,
-    cli_verb_model_info, cli_verb_model_pull, cli_verb_model_verify, cli_verb_bench_model,
-    cli_verb_bench_train, cli_verb_bench_pipeline, cli_verb_train, cli_verb_finetune;
+    cli_verb_embed, cli_verb_compare, cli_verb_eval_pairs, cli_verb_eval_folder, cli_verb_eval_scores,
+    cli_verb_eval_compare, cli_verb_model_import, cli_verb_model_list, cli_verb_model_info,
+    cli_verb_model_pull, cli_verb_model_verify, cli_verb_bench_model, cli_verb_bench_train,
+    cli_verb_bench_pipeline, cli_verb_train, cli_verb_finetune;
 
 /* Called as `face_recognition` or `face_detection`. */
 int cli_compat_recognition(int argc, char **argv);

@@ -82,6 +82,11 @@ mien_status mien__names_add(mien__names *names, const char *text, uint32_t *ret,
     return MIEN_OK;
 }
 
+uint32_t mien__names_find(const mien__names *names, const char *text)
+{
+    return text && *text && names->n ? names->slots[slot_of(names, text)] : 0;
+}
+
 const char *mien__names_at(const mien__names *names, uint32_t number)
 {
     return number ? names->v[number - 1] : NULL;
