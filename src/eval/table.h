@@ -5,6 +5,9 @@
 #include "base/base.h"
 #include <mien/eval.h>
 
+/* Differences of scores must not overflow. */
+#define MIEN__EVAL_MAX_SCORE 1e300
+
 /* Texts, each once, numbered from 1; 0 stands for none. */
 typedef struct mien__names {
     mien__arena *arena;
