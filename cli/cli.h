@@ -215,7 +215,11 @@ extern const cli_verb cli_verb_help, cli_verb_completion, cli_verb_doctor, cli_v
     cli_verb_embed, cli_verb_compare, cli_verb_eval_pairs, cli_verb_model_import, cli_verb_model_list,
     cli_verb_model_info, cli_verb_model_pull, cli_verb_model_verify, cli_verb_bench_model,
     cli_verb_bench_train, cli_verb_bench_pipeline, cli_verb_train, cli_verb_finetune, cli_verb_enroll,
-    cli_verb_identify;
+    cli_verb_identify, cli_verb_gallery_create, cli_verb_gallery_info, cli_verb_gallery_list,
+    cli_verb_gallery_show, cli_verb_gallery_rename, cli_verb_gallery_edit, cli_verb_gallery_merge,
+    cli_verb_gallery_split, cli_verb_gallery_undo, cli_verb_gallery_remove, cli_verb_gallery_expire,
+    cli_verb_gallery_export, cli_verb_gallery_import, cli_verb_gallery_migrate, cli_verb_gallery_verify,
+    cli_verb_gallery_backup, cli_verb_gallery_rekey, cli_verb_gallery_audit;
 
 /* Called as `face_recognition` or `face_detection`. */
 int cli_compat_recognition(int argc, char **argv);
