@@ -2,7 +2,8 @@
 #include "cli.h"
 #include <string.h>
 
-/* clang-format off: one a line, so that branches that add verbs do not meet */
+/* One a line, so that branches that add verbs do not meet. */
+/* clang-format off */
 static const cli_verb *const verbs[] = {
     &cli_verb_detect,
     &cli_verb_align,
