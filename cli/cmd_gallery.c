@@ -275,7 +275,8 @@ static int list_person(void *user, const mien_person *person)
             puts("   id  name                            faces  enrolled          expires");
         printf("%5lld  ", (long long)person->id);
         cli_name_text(stdout, person->name, 30);
-        printf("  %5zu  %s  %s%s\n", person->n_faces, created, expires, person->expired ? ", over" : "");
+        printf("  %5zu  %s%s%s%s\n", person->n_faces, created, expires[0] ? "  " : "", expires,
+               person->expired ? ", over" : "");
     }
     l->people++;
     l->faces += person->n_faces;
