@@ -12,6 +12,7 @@
 #include <mien/image.h>
 #include <mien/model.h>
 #include <mien/quality.h>
+#include <mien/search.h>
 #include <mien/session.h>
 #include <mien/status.h>
 #include <mien/track.h>
