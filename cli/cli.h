@@ -87,6 +87,8 @@ const cli_verb *cli_verb_at(size_t index);
 const cli_verb *cli_verb_find(int argc, char **argv, int *ret_used);
 /* The word before the blank of at least one verb, such as "model". */
 bool cli_is_group(const char *word);
+/* What its verbs have in common; "" when it has no line. */
+const char *cli_group_brief(const char *word);
 
 /* Walk a verb's options over its tables: option 0, 1, ...; NULL past the end. */
 const cli_option *cli_option_at(const cli_verb *verb, size_t index);
@@ -217,6 +219,8 @@ extern const cli_verb cli_verb_embed;
 extern const cli_verb cli_verb_compare;
 extern const cli_verb cli_verb_enroll;
 extern const cli_verb cli_verb_identify;
+extern const cli_verb cli_verb_watch;
+extern const cli_verb cli_verb_cluster;
 extern const cli_verb cli_verb_gallery_create;
 extern const cli_verb cli_verb_gallery_info;
 extern const cli_verb cli_verb_gallery_list;
@@ -235,11 +239,13 @@ extern const cli_verb cli_verb_gallery_verify;
 extern const cli_verb cli_verb_gallery_backup;
 extern const cli_verb cli_verb_gallery_rekey;
 extern const cli_verb cli_verb_gallery_audit;
-extern const cli_verb cli_verb_watch;
-extern const cli_verb cli_verb_cluster;
+extern const cli_verb cli_verb_gallery_calibrate;
 extern const cli_verb cli_verb_calibrate;
 extern const cli_verb cli_verb_eval_pairs;
+extern const cli_verb cli_verb_eval_folder;
+extern const cli_verb cli_verb_eval_scores;
 extern const cli_verb cli_verb_eval_identify;
+extern const cli_verb cli_verb_eval_compare;
 extern const cli_verb cli_verb_model_list;
 extern const cli_verb cli_verb_model_info;
 extern const cli_verb cli_verb_model_import;

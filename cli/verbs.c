@@ -11,6 +11,8 @@ static const cli_verb *const verbs[] = {
     &cli_verb_compare,
     &cli_verb_enroll,
     &cli_verb_identify,
+    &cli_verb_watch,
+    &cli_verb_cluster,
     &cli_verb_gallery_create,
     &cli_verb_gallery_info,
     &cli_verb_gallery_list,
@@ -29,11 +31,13 @@ static const cli_verb *const verbs[] = {
     &cli_verb_gallery_backup,
     &cli_verb_gallery_rekey,
     &cli_verb_gallery_audit,
-    &cli_verb_watch,
-    &cli_verb_cluster,
+    &cli_verb_gallery_calibrate,
     &cli_verb_calibrate,
     &cli_verb_eval_pairs,
+    &cli_verb_eval_folder,
+    &cli_verb_eval_scores,
     &cli_verb_eval_identify,
+    &cli_verb_eval_compare,
     &cli_verb_model_list,
     &cli_verb_model_info,
     &cli_verb_model_import,
@@ -49,6 +53,24 @@ static const cli_verb *const verbs[] = {
     &cli_verb_help,
 };
 /* clang-format on */
+
+/* What the verbs of two words have in common: one line for each group in the short help. */
+static const struct {
+    const char *word, *brief;
+} groups[] = {
+    { "gallery", "look after a gallery: people, consent, removal, keys, audit" },
+    { "eval", "measure accuracy: pairs, folders, scores, identification" },
+    { "model", "list, describe, import, download and check models" },
+    { "bench", "time networks, the pipeline, training" },
+};
+
+const char *cli_group_brief(const char *word)
+{
+    for (size_t i = 0; i < CLI_COUNTOF(groups); i++)
+        if (!strcmp(word, groups[i].word))
+            return groups[i].brief;
+    return "";
+}
 
 const cli_verb *cli_verb_at(size_t index)
 {
