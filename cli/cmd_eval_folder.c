@@ -5,7 +5,7 @@
  * would flatter.
  */
 #include "eval_embed.h"
-#include "people.h"
+#include "labelled.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +69,7 @@ static const cli_option options[] = {
 typedef struct folder_run {
     const folder_opts *opts;
     const char *dir;
-    people_set set;
+    labelled_set set;
     mien_eval_labels *labels;
     cli_models models;
     cli_kits kits;
@@ -95,7 +95,7 @@ static int choose(folder_run *r)
 
 static int make_table(const folder_run *r, mien_eval_table **ret)
 {
-    const people_set *set = &r->set;
+    const labelled_set *set = &r->set;
     const char *values[MIEN_EVAL_MAX_COLUMNS];
     mien_error err = MIEN_ERROR_INIT;
     mien_eval_table_opts opts = MIEN_EVAL_TABLE_OPTS_INIT;
@@ -111,7 +111,7 @@ static int make_table(const folder_run *r, mien_eval_table **ret)
                               .item_a = fa->path + fa->rel,
                               .item_b = fb->path + fb->rel,
                               .labels = values };
-        row.failed = set->states[a] != PEOPLE_EMBEDDED || set->states[b] != PEOPLE_EMBEDDED;
+        row.failed = set->states[a] != LABELLED_EMBEDDED || set->states[b] != LABELLED_EMBEDDED;
         if (!row.failed)
             row.score = mien_cosine(set->vecs + a * set->dim, set->vecs + b * set->dim, set->dim);
         if (r->labels)
@@ -167,8 +167,8 @@ static int report(folder_run *r, const mien_eval_table *table)
 static int measure(folder_run *r)
 {
     mien_eval_table *table = NULL;
-    people_embed(&r->set, &r->kits, (size_t)mien_model_info_of(r->models.embed)->embedding_len,
-                 r->opts->aligned, r->opts->eval.common.quiet);
+    labelled_embed(&r->set, &r->kits, (size_t)mien_model_info_of(r->models.embed)->embedding_len,
+                   r->opts->aligned, r->opts->eval.common.quiet);
     if (cli_stopped())
         return CLI_YES;
     int rc = choose(r);
@@ -191,7 +191,7 @@ static int run(void *p, int argc, char **argv)
     folder_run r = { .opts = opts, .dir = argv[0], .start = cli_now_ms() };
     int rc = opts->labels ? eval_read_labels(opts->labels, &r.labels) : CLI_YES;
     if (rc == CLI_YES)
-        rc = people_read(&r.set, argv[0], true);
+        rc = labelled_read(&r.set, argv[0], true);
     if (rc == CLI_YES)
         rc = cli_models_load(&r.models, !opts->aligned, opts->eval.common.detector, true, opts->model);
     if (rc == CLI_YES)
@@ -199,7 +199,7 @@ static int run(void *p, int argc, char **argv)
     if (rc == CLI_YES)
         rc = measure(&r);
     mien_eval_choices_free(r.pairs);
-    people_free(&r.set);
+    labelled_free(&r.set);
     cli_kits_free(&r.kits);
     cli_models_free(&r.models);
     mien_eval_labels_free(r.labels);

@@ -6,7 +6,7 @@
  */
 #include "eval_embed.h"
 #include "pairs.h"
-#include "people.h"
+#include "labelled.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,7 +134,7 @@ static void columns_of(grouping *g, const mien_eval_labels *labels, const pairs_
     }
 }
 
-static int make_table(const pairs_file *pairs, const people_set *set, const mien_eval_labels *labels,
+static int make_table(const pairs_file *pairs, const labelled_set *set, const mien_eval_labels *labels,
                       mien_eval_table **ret)
 {
     grouping g;
@@ -154,7 +154,7 @@ static int make_table(const pairs_file *pairs, const people_set *set, const mien
                               .item_a = a->path + a->rel,
                               .item_b = b->path + b->rel,
                               .labels = g.values };
-        row.failed = set->states[p->a] != PEOPLE_EMBEDDED || set->states[p->b] != PEOPLE_EMBEDDED;
+        row.failed = set->states[p->a] != LABELLED_EMBEDDED || set->states[p->b] != LABELLED_EMBEDDED;
         if (!row.failed)
             row.score = mien_cosine(set->vecs + p->a * set->dim, set->vecs + p->b * set->dim, set->dim);
         for (size_t k = 0; k < g.n && !labels; k++)
@@ -171,7 +171,7 @@ static int make_table(const pairs_file *pairs, const people_set *set, const mien
 typedef struct pairs_run {
     const pairs_opts *opts;
     pairs_file pairs;
-    people_set set; /* its files are the pairs' pictures */
+    labelled_set set; /* its files are the pairs' pictures */
     mien_eval_labels *labels;
     cli_models models;
     cli_kits kits;
@@ -221,7 +221,7 @@ static int report(pairs_run *r, const mien_eval_table *table)
     return rc;
 }
 
-/* The pictures of the pairs as the set that people_embed() works on. */
+/* The pictures of the pairs as the set that labelled_embed() works on. */
 static void take_pictures(pairs_run *r)
 {
     const size_t n = r->pairs.n_images;
@@ -237,8 +237,8 @@ static int measure(pairs_run *r)
     const pairs_opts *opts = r->opts;
     mien_eval_table *table = NULL;
     take_pictures(r);
-    people_embed(&r->set, &r->kits, (size_t)mien_model_info_of(r->models.embed)->embedding_len, opts->aligned,
-                 opts->eval.common.quiet);
+    labelled_embed(&r->set, &r->kits, (size_t)mien_model_info_of(r->models.embed)->embedding_len,
+                   opts->aligned, opts->eval.common.quiet);
     if (cli_stopped())
         return CLI_YES;
     int rc = make_table(&r->pairs, &r->set, r->labels, &table);
@@ -271,7 +271,7 @@ static int run(void *p, int argc, char **argv)
         rc = cli_kits_new(&r.kits, &r.models, &opts->eval.common, r.pairs.n_images, opts->flip);
     if (rc == CLI_YES)
         rc = measure(&r);
-    people_free(&r.set);
+    labelled_free(&r.set);
     cli_kits_free(&r.kits);
     cli_models_free(&r.models);
     pairs_free(&r.pairs);
