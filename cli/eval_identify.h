@@ -1,4 +1,4 @@
-/* Searches of a gallery that is a file or a folder, for `mien eval identify`. */
+/* Searches of a gallery that is a file or a folder, and what `mien eval identify` says of them. */
 #ifndef MIEN_CLI_EVAL_IDENTIFY_H
 #define MIEN_CLI_EVAL_IDENTIFY_H
 
@@ -29,5 +29,34 @@ typedef struct eval_hit {
 } eval_hit;
 mien_status eval_gallery_search(const eval_gallery *gallery, const float *probe, size_t right, eval_hit *ret,
                                 mien_error *err);
+
+/* ---- one run of the verb ---- */
+
+typedef struct eval_identify_opts {
+    cli_common common; /* first */
+    const char *gallery, *mated, *nonmated, *model, *key_file, *calibration, *scores, *html;
+    double fpir, threshold;
+    int aligned, format;
+} eval_identify_opts;
+
+typedef struct eval_identify_run {
+    const eval_identify_opts *opts;
+    cli_models models;
+    cli_kits kits;
+    eval_gallery gallery;
+    labelled_set mated, nonmated;
+    mien_curve *curve; /* NULL where a threshold was given and there is none */
+    double threshold;
+    mien_estimate expected; /* FPIR by the calibration */
+    int promised;
+    mien_eval_probe *probes;
+    eval_hit *hits;
+    size_t n_probes, n_left_out; /* pictures of people who are not in the gallery */
+} eval_identify_run;
+
+void eval_identify_print_text(const eval_identify_run *r, const mien_eval_search_summary *e);
+void eval_identify_print_json(const eval_identify_run *r, const mien_eval_search_summary *e);
+void eval_identify_print_csv(const eval_identify_run *r, const mien_eval_search_summary *e);
+int eval_identify_write_page(const eval_identify_run *r, const mien_eval_search_summary *e);
 
 #endif

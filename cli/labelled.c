@@ -15,19 +15,19 @@ typedef struct embed_result {
 } embed_result;
 
 /* Pictures are sorted by path, so those of one person follow each other. */
-static void label(labelled_set *set)
+static void label(labelled_set *set, bool labelled)
 {
     size_t kept = 0;
     set->names = cli_alloc(set->files.n, sizeof *set->names);
     for (size_t i = 0; i < set->files.n; i++) {
         cli_file *f = &set->files.items[i];
         const char *rel = f->path + f->rel, *slash = strchr(rel, '/');
-        if (!slash) {
+        if (!slash && labelled) {
             cli_say_path(f->path, "not in a person's folder: passed over");
             free(f->path);
             continue;
         }
-        const size_t len = (size_t)(slash - rel);
+        const size_t len = slash ? (size_t)(slash - rel) : strlen(rel);
         const char *last = set->n_people ? set->names[set->n_people - 1] : NULL;
         if (!last || strlen(last) != len || strncmp(last, rel, len) != 0)
             set->names[set->n_people++] = cli_format("%.*s", (int)len, rel);
@@ -50,13 +50,7 @@ int labelled_read(labelled_set *set, const char *dir, bool labelled)
     free(operand);
     set->person = cli_alloc(set->files.n, sizeof *set->person);
     set->states = cli_alloc(set->files.n, sizeof *set->states);
-    if (labelled) {
-        label(set);
-    } else {
-        for (size_t i = 0; i < set->files.n; i++)
-            set->person[i] = (uint32_t)i;
-        set->n_people = set->files.n;
-    }
+    label(set, labelled);
     const int rc = set->files.exit_code;
     if (rc == CLI_YES && set->files.n)
         return CLI_YES;

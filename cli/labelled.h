@@ -10,7 +10,7 @@ typedef enum labelled_state { LABELLED_EMBEDDED, LABELLED_NO_FACE, LABELLED_BAD 
 typedef struct labelled_set {
     cli_files files;
     uint32_t *person; /* [files.n] index into names */
-    char **names;     /* of people, in order; NULL when labelled_read() took each picture for somebody else */
+    char **names;     /* of people, in order; of pictures outside folders, where these are taken: their own */
     size_t n_people;
     size_t dim;
     float *vecs;            /* [files.n][dim]; zeroed where there is none */
