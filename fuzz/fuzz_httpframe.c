@@ -1,4 +1,5 @@
-/* Fuzz target: strict framing of HTTP requests. However the bytes are cut into pieces, the verdict is the same. */
+/* Fuzz target: strict framing of HTTP requests. However the bytes are cut into pieces, the verdict is the
+ * same. */
 #include "../server/http_frame.h"
 #include <stdlib.h>
 
