@@ -26,6 +26,9 @@ int cli_exit_of(mien_status status)
     case MIEN_E_IMAGE_FORMAT:
     case MIEN_E_IMAGE_CORRUPT:
     case MIEN_E_IMAGE_CODEC:
+    case MIEN_E_VIDEO_FORMAT:
+    case MIEN_E_VIDEO_CORRUPT:
+    case MIEN_E_VIDEO_CODEC:
     case MIEN_E_EVAL_DATA:
         return CLI_INPUT;
     case MIEN_E_MODEL_FORMAT:

@@ -3,7 +3,7 @@
 
 # The pkg-config file finds its prefix from where it lies, so that `--prefix` may be given when installing.
 file(RELATIVE_PATH PC_TO_PREFIX "/p/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/p")
-set(PC_REQUIRES_PRIVATE "libjpeg libpng expat libprotobuf-c libsodium")
+set(PC_REQUIRES_PRIVATE "libjpeg libpng expat libprotobuf-c libsodium sqlite3 jansson")
 foreach(opt IN ITEMS WEBP:libwebpdemux FREETYPE:freetype2)
   string(REPLACE ":" ";" opt ${opt})
   list(GET opt 0 name)

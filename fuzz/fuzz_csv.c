@@ -1,5 +1,5 @@
 /* Fuzz target: CSV records. */
-#include "train/data_read.h"
+#include "base/csv.h"
 #include <stdlib.h>
 #include <string.h>
 

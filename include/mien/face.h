@@ -7,6 +7,7 @@
 #ifndef MIEN_FACE_H
 #define MIEN_FACE_H
 
+#include <mien/decide.h> /* mien_cosine(), mien_decide(): compare what was embedded */
 #include <mien/image.h>
 #include <mien/session.h>
 
@@ -120,30 +121,6 @@ MIEN_API MIEN_MUST_USE mien_status mien_embed_face(mien_embedder *embedder, mien
  *  @param ret_vecs  [n][embedding_len]; on error its contents are unspecified */
 MIEN_API MIEN_MUST_USE mien_status mien_embed_crops(mien_embedder *embedder, const mien_image_view *crops,
                                                     size_t n, float *ret_vecs, mien_error *err);
-
-/* ---- compare and decide ---- */
-
-/** Cosine similarity in [-1, 1] of two vectors, accumulated in double; 0 when either is zero. */
-MIEN_API double mien_cosine(const float *a, const float *b, size_t len);
-
-/** Euclidean distance of the unit vectors behind a cosine: sqrt(2 - 2 s). */
-MIEN_API double mien_distance_of(double cosine);
-
-/** A decision between two faces and what it stands on. */
-typedef struct mien_decision {
-    double similarity;   /**< cosine, higher is more alike */
-    double distance;     /**< Euclidean between unit vectors */
-    double threshold;    /**< cosine at or above which faces count as the same person */
-    double fmr;          /**< false match rate of that threshold; 0 when not calibrated */
-    double score_fmr;    /**< fraction of non-mated pairs scoring at least `similarity` */
-    int score_fmr_bound; /**< as mien_model_fmr()'s ret_bound */
-    int same;            /**< 1 or 0 */
-} mien_decision;
-
-/** Decide whether a similarity means the same person, at `fmr` (0: the model's default).
- *  @return MIEN_OK; E_NOT_FOUND when the model has no calibration for that rate */
-MIEN_API MIEN_MUST_USE mien_status mien_decide(const mien_model *model, double similarity, double fmr,
-                                               mien_decision *ret, mien_error *err);
 
 MIEN_END_DECLS
 

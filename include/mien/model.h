@@ -68,8 +68,11 @@ typedef struct mien_model_info {
     double default_fmr;                 /**< operating point used by default; 0 when not calibrated */
     const mien_operating_point *points; /**< ascending fmr */
     size_t n_points;
-    uint64_t n_mated, n_nonmated;     /**< sample sizes of the calibration */
-    const char *protocol;             /**< how and on what it was calibrated */
+    uint64_t n_mated, n_nonmated; /**< sample sizes of the calibration */
+    const char *protocol;         /**< how and on what it was calibrated */
+    uint64_t n_people;            /**< of the calibration; 0 when not known */
+    double spread;                /**< for searches among many people, as mien_curve_info's; 0: not known */
+    double fusion_mated, fusion_other;
     float min_face_px, max_face_frac; /**< detectors: smallest reliable face (px at network scale), largest as
                                            a fraction of a 640x480 input's shorter side (beyond
                                            that input the same px count) */
@@ -104,6 +107,15 @@ MIEN_API void mien_model_free(mien_model *model);
 
 /** Lend the description; lifetime of the model. */
 MIEN_API const mien_model_info *mien_model_info_of(const mien_model *model);
+
+/** Name what a template depends on: hex of a BLAKE2b-256 over the graph, the weights and the preprocessing
+ *  (input size, colour order, normalisation, crop, landmark template), not over descriptions or
+ *  calibration, nor over how the file stores the weights. Models of one fingerprint give the same
+ *  templates. Computed at the first call, then kept.
+ *  @param ret_hex  [65]
+ *  @return MIEN_OK; E_ARG.  @threads any */
+MIEN_API MIEN_MUST_USE mien_status mien_model_fingerprint(const mien_model *model, char *ret_hex,
+                                                          mien_error *err);
 
 /** Replace the description's data (strings and points are copied) before saving; not while shared. */
 MIEN_API MIEN_MUST_USE mien_status mien_model_set_info(mien_model *model, const mien_model_info *info,

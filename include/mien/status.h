@@ -25,6 +25,9 @@ MIEN_BEGIN_DECLS
     X(E_IMAGE_FORMAT, -20, "not a picture in a known format")                                      \
     X(E_IMAGE_CORRUPT, -21, "damaged picture")                                                     \
     X(E_IMAGE_CODEC, -22, "the library for this picture format is not available")                  \
+    X(E_VIDEO_FORMAT, -30, "not a video in a known format")                                        \
+    X(E_VIDEO_CORRUPT, -31, "damaged video")                                                       \
+    X(E_VIDEO_CODEC, -32, "the library or decoder for this video is not available")                \
     X(E_MODEL_FORMAT, -40, "not a model in a known format")                                        \
     X(E_MODEL_CORRUPT, -41, "damaged model")                                                       \
     X(E_MODEL_OP, -42, "operator not supported")                                                   \
@@ -34,14 +37,14 @@ MIEN_BEGIN_DECLS
     X(E_NO_FACE, -60, "no face found")                                                             \
     X(E_EVAL_DATA, -80, "evaluation data unusable")                                                \
     X(E_TRAIN, -90, "training failed")                                                             \
+    X(E_NET, -100, "download failed")                                                              \
+    X(E_DIGEST, -101, "checksum does not match")                                                   \
     X(E_EXISTS, -110, "exists already")                                                            \
     X(E_GALLERY_FORMAT, -111, "not a gallery of this program, or of a newer one")                  \
     X(E_GALLERY_CORRUPT, -112, "damaged gallery")                                                  \
     X(E_GALLERY_KEY, -113, "wrong or missing key")                                                 \
     X(E_GALLERY_MODEL, -114, "gallery made for another model")                                     \
-    X(E_GALLERY_BUSY, -115, "gallery is in use")                                                   \
-    X(E_NET, -100, "download failed")                                                              \
-    X(E_DIGEST, -101, "checksum does not match")
+    X(E_GALLERY_BUSY, -115, "gallery is in use")
 /* clang-format on */
 
 typedef enum mien_status {

@@ -71,6 +71,8 @@ typedef struct mien__file_part {
     size_t bytes;
 } mien__file_part;
 mien_status mien__file_write_parts(const char *path, const mien__file_part *parts, size_t n, mien_error *err);
+/* Make the names in the folder of `path` survive a power cut. */
+mien_status mien__file_sync_folder(const char *path, mien_error *err);
 
 /* ---- thread pool: fixed work split, so results do not depend on the number of threads ---- */
 typedef struct mien__pool mien__pool;
@@ -109,6 +111,9 @@ double mien__rng_unit(mien__rng *r); /* [0, 1) */
 /* Parse a whole string; false on junk, overflow or an empty string. */
 bool mien__parse_f64(const char *s, double *ret);
 bool mien__parse_i64(const char *s, int64_t *ret);
+/* Length of the valid UTF-8 sequence that a text starts with, 0 when it is none (RFC 3629, section 4). */
+size_t mien__utf8_length(const char *text);
+bool mien__utf8_ok(const char *text);
 float mien__half_to_float(uint16_t h);
 uint16_t mien__float_to_half(float f); /* round to nearest even; overflow -> inf */
 /* Widen n halves, which lie at any address in the machine's byte order. */

@@ -162,3 +162,20 @@ done:
     mien_free(tmp);
     return status;
 }
+
+mien_status mien__file_sync_folder(const char *path, mien_error *err)
+{
+    const char *const slash = strrchr(path, '/');
+    char *const folder =
+        slash ? mien_strndup(path, slash == path ? 1 : (size_t)(slash - path)) : mien_strdup(".");
+    if (!folder)
+        return mien__nomem(err, strlen(path));
+    mien_status status = MIEN_OK;
+    const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || (fsync(fd) != 0 && errno != EINVAL && errno != EROFS))
+        status = mien__fail(err, MIEN_E_IO, "cannot write the folder %s: %s", folder, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    mien_free(folder);
+    return status;
+}

@@ -1,6 +1,6 @@
 /* Scores and decisions: cosine, its distance, and the verdict by the model's own calibration. */
 #include "base/base.h"
-#include <mien/face.h>
+#include <mien/decide.h>
 #include <math.h>
 
 double mien_cosine(const float *a, const float *b, size_t len)

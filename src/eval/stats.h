@@ -14,6 +14,14 @@ double mien__beta_quantile(double a, double b, double p);
 /* Two-sided 95 % Clopper-Pearson interval of a proportion of k in n; n = 0 gives [0, 1] around 0. */
 mien_eval_rate mien__rate_of(uint64_t k, uint64_t n);
 
+/* Draw n of n people with replacement: resample number `k` of `seed`. weight [n]. */
+void mien__resample(uint64_t seed, uint64_t k, size_t n, uint32_t *weight);
+/* 95 % percentile interval; sorts v. n >= 1. */
+mien_eval_rate mien__interval_of(double value, double *v, size_t n);
+/* An interval of no width claims too much where no error (or no success) was seen: its open side becomes the
+ * Clopper-Pearson bound of as many independent trials as there are people. */
+mien_eval_rate mien__open_ended(mien_eval_rate r, size_t n_people);
+
 /* Sort ascending. */
 void mien__sort_f64(double *v, size_t n);
 /* Count the items of an ascending list that are at least t. */

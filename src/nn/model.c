@@ -1,6 +1,7 @@
 /* The model object: a graph, its description, the bytes both may point into, and the packed weights that its
  * sessions share. Loading by path or name, importing, saving, verifying.
  */
+#include "nn/fingerprint.h"
 #include "nn/mien_file.h"
 #include "registry/registry.h"
 #include <ctype.h>
@@ -26,6 +27,7 @@ typedef struct packed_item {
 typedef struct pack_cache {
     pthread_mutex_t lock;
     packed_item *buckets[256];
+    char fingerprint[MIEN__FINGERPRINT_HEX]; /* "" until asked for */
 } pack_cache;
 
 struct mien_model {
@@ -126,6 +128,20 @@ mien_status mien_model_set_info(mien_model *model, const mien_model_info *info, 
     mien__arena_free(model->info_arena);
     model->info_arena = arena;
     model->info = copy;
+    model->packed->fingerprint[0] = '\0'; /* the preprocessing may have changed */
+    return MIEN_OK;
+}
+
+mien_status mien_model_fingerprint(const mien_model *model, char *ret_hex, mien_error *err)
+{
+    if (!model || !ret_hex)
+        return mien__fail(err, MIEN_E_ARG, "model or result is NULL");
+    pack_cache *const cache = model->packed;
+    pthread_mutex_lock(&cache->lock);
+    if (!cache->fingerprint[0])
+        mien__fingerprint(model->graph, &model->info, cache->fingerprint);
+    memcpy(ret_hex, cache->fingerprint, sizeof cache->fingerprint);
+    pthread_mutex_unlock(&cache->lock);
     return MIEN_OK;
 }
 

@@ -42,6 +42,10 @@ static const mien__field fields[] = {
     NUM(30, U64, n_nonmated, 1, 0, EXACT_MAX),
     NUM(31, F32, min_face_px, 1, 0, SIDE_MAX),
     NUM(32, F32, max_face_frac, 1, 0, 16),
+    NUM(33, U64, n_people, 1, 0, EXACT_MAX),
+    NUM(34, F64, spread, 1, 0, 0.9),
+    NUM(35, F64, fusion_mated, 1, 0, 1),
+    NUM(36, F64, fusion_other, 1, 0, 1),
 };
 
 const mien__field *mien__model_field(size_t index)

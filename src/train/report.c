@@ -1,6 +1,4 @@
-/* The page: header with the verdict, key figures, the table, and the sections of the other files; see
- * report.h. Polyglot markup (every element closed, every attribute quoted, no named entity beyond XML's own),
- * so that a test can hold it against an XML parser. */
+/* The page: the verdict, key figures, the table, and the sections of the other files; see report.h. */
 #include "train/report_parts.h"
 #include <string.h>
 
@@ -9,33 +7,7 @@ static mien_status check(const mien__report *r, const void *ret, mien_error *err
     if (!r || !ret || !r->title || (r->n_examples && !r->examples) || (r->n_config && !r->config) ||
         (r->n_environment && !r->environment))
         return mien__fail(err, MIEN_E_ARG, "report: a pointer is NULL");
-    if (r->n_examples > MIEN__REPORT_MAX_EXAMPLES)
-        return mien__fail(err, MIEN_E_ARG, "report: %zu examples, at most %d", r->n_examples,
-                          MIEN__REPORT_MAX_EXAMPLES);
-    static const uint8_t magic[] = { 0xff, 0xd8, 0xff };
-    for (size_t i = 0; i < r->n_examples; i++) {
-        const mien__report_example *const e = &r->examples[i];
-        if ((e->jpeg_a && (e->bytes_a < 3 || memcmp(e->jpeg_a, magic, 3) != 0)) ||
-            (e->jpeg_b && (e->bytes_b < 3 || memcmp(e->jpeg_b, magic, 3) != 0)))
-            return mien__fail(err, MIEN_E_ARG, "report: a picture of example %zu is not a JPEG", i);
-    }
-    return MIEN_OK;
-}
-
-static void head(const mien__report *r, mien__text *t)
-{
-    mien__text_fmt(
-        t, "<!DOCTYPE html>\n<html xmlns=\"http://www.w3.org/1999/xhtml\" lang=\"en\">\n<head>\n"
-           "<meta charset=\"utf-8\"/>\n"
-           "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src &#39;none&#39;; img-src "
-           "data:; style-src &#39;unsafe-inline&#39;\"/>\n"
-           "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n<title>");
-    mien__text_html(t, r->title);
-    mien__text_fmt(t, "</title>\n<style>\n");
-    mien__text_raw(t, mien__report_css, strlen(mien__report_css));
-    mien__text_fmt(t, "</style>\n</head>\n<body>\n<main>\n<h1>");
-    mien__text_html(t, r->title);
-    mien__text_fmt(t, "</h1>\n<p class=\"soft\">Training report of mien %s</p>\n", mien_version());
+    return mien__page_check_examples(r->examples, r->n_examples, err);
 }
 
 static void verdict(const mien__report *r, mien__text *t)
@@ -162,42 +134,28 @@ static void data_summary(const mien__report *r, mien__text *t)
     mien__text_fmt(t, "</section>\n");
 }
 
-static void entries(const char *title, const mien__report_entry *e, size_t n, mien__text *t)
-{
-    if (n == 0)
-        return;
-    mien__text_fmt(t, "<section><h2>%s</h2>\n<table class=\"pair\"><tbody>\n", title);
-    for (size_t i = 0; i < n; i++) {
-        mien__text_fmt(t, "<tr><th scope=\"row\">");
-        mien__text_html(t, e[i].key);
-        mien__text_fmt(t, "</th><td>");
-        mien__text_html(t, e[i].value ? e[i].value : "");
-        mien__text_fmt(t, "</td></tr>\n");
-    }
-    mien__text_fmt(t, "</tbody></table></section>\n");
-}
-
 mien_status mien__report_html(const mien__report *r, mien__buf *ret, mien_error *err)
 {
     const mien_status st = check(r, ret, err);
     if (st)
         return st;
     mien__text t;
-    mien__text_init(&t, MIEN__REPORT_MAX_BYTES, err);
-    head(r, &t);
+    mien__text_init(&t, MIEN__PAGE_MAX_BYTES, err);
+    mien__page_begin(r->title, "Training report", &t);
     verdict(r, &t);
     tiles(r, &t);
     table(r, &t);
     mien__report_curves(r, &t);
     mien__report_scores(r, &t);
     mien__report_confusion(r, &t);
-    mien__report_examples(r, &t);
+    mien__page_examples("Examples of errors", "Pairs on the wrong side of the threshold.", r->examples,
+                        r->n_examples, &t);
     mien__text_fmt(&t, "<div class=\"columns\">\n");
     data_summary(r, &t);
-    entries("Environment", r->environment, r->n_environment, &t);
+    mien__page_entries("Environment", r->environment, r->n_environment, &t);
     mien__text_fmt(&t, "</div>\n");
-    entries("Configuration", r->config, r->n_config, &t);
-    mien__text_fmt(&t, "</main>\n</body>\n</html>\n");
+    mien__page_entries("Configuration", r->config, r->n_config, &t);
+    mien__page_end(&t);
     return mien__text_take(&t, ret);
 }
 

@@ -1,28 +1,12 @@
 /* The report of a training run: one HTML page that needs nothing else.
  *
- * The page makes no request (its content security policy forbids every one), holds no script, follows the
- * reader's light or dark setting, prints, and is well-formed XML as well. Pictures of people are in it only
- * when the caller hands them in. All text handed in is escaped.
+ * See report/page.h for what holds of every page.
  */
 #ifndef MIEN_SRC_TRAIN_REPORT_H
 #define MIEN_SRC_TRAIN_REPORT_H
 
+#include "report/page.h"
 #include "train/runlog.h"
-
-enum { MIEN__REPORT_MAX_BYTES = 64 << 20, MIEN__REPORT_MAX_EXAMPLES = 200 };
-
-typedef struct mien__report_entry {
-    const char *key, *value;
-} mien__report_entry;
-
-/* One error: two pictures that were judged wrongly. */
-typedef struct mien__report_example {
-    bool mated; /* true: one person, not recognised; false: two people, confused */
-    double score, threshold;
-    const char *name_a, *name_b;    /* people or pictures; may be NULL */
-    const uint8_t *jpeg_a, *jpeg_b; /* crops; NULL: no picture in the report */
-    size_t bytes_a, bytes_b;
-} mien__report_example;
 
 /* What was trained and measured on. */
 typedef struct mien__report_data {
@@ -47,7 +31,7 @@ typedef struct mien__report {
 } mien__report;
 
 /** Write the page into a buffer. @return E_ARG (a picture that is not a JPEG, too many examples); E_LIMIT
- * when the page would pass MIEN__REPORT_MAX_BYTES; E_NOMEM */
+ * when the page would pass MIEN__PAGE_MAX_BYTES; E_NOMEM */
 mien_status mien__report_html(const mien__report *r, mien__buf *ret, mien_error *err);
 /* Write the page to a file, whole or not at all. */
 mien_status mien__report_write(const mien__report *r, const char *path, mien_error *err);

@@ -1,6 +1,6 @@
 /* Which curves the report shows. */
 #include "train/report_parts.h"
-#include "train/report_plot.h"
+#include "report/plot.h"
 #include <stdio.h>
 #include <string.h>
 

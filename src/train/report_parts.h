@@ -4,15 +4,11 @@
 
 #include "train/report.h"
 
-extern const char mien__report_css[];
-
 /* Curves over the steps of the log: losses, validation, learning rate, the rest. */
 void mien__report_curves(const mien__report *r, mien__text *t);
 /* Score histograms and DET before and after. */
 void mien__report_scores(const mien__report *r, mien__text *t);
 /* Confusion matrix and the most frequent confusions, of the model after (else before). */
 void mien__report_confusion(const mien__report *r, mien__text *t);
-/* Examples of errors. */
-void mien__report_examples(const mien__report *r, mien__text *t);
 
 #endif

@@ -1,4 +1,4 @@
-/* Who is taken for whom: confusion matrix, frequent confusions, examples of errors. */
+/* Who is taken for whom: confusion matrix, frequent confusions. */
 #include "train/report_parts.h"
 #include <string.h>
 
@@ -123,50 +123,4 @@ void mien__report_confusion(const mien__report *r, mien__text *t)
     mien__text_fmt(t, "<div>");
     frequent(r, c, t);
     mien__text_fmt(t, "</div></div></section>\n");
-}
-
-/* ---- examples ---- */
-
-static void face(const uint8_t *jpeg, size_t bytes, const char *name, mien__text *t)
-{
-    if (!jpeg)
-        return;
-    mien__text_fmt(t, "<img alt=\"");
-    mien__text_html(t, name ? name : "face");
-    mien__text_fmt(t, "\" src=\"data:image/jpeg;base64,");
-    mien__text_base64(t, jpeg, bytes);
-    mien__text_fmt(t, "\"/>");
-}
-
-static void example(const mien__report_example *e, mien__text *t)
-{
-    mien__text_fmt(t, "<div class=\"error\">");
-    if (e->jpeg_a || e->jpeg_b) {
-        mien__text_fmt(t, "<div class=\"faces\">");
-        face(e->jpeg_a, e->bytes_a, e->name_a, t);
-        face(e->jpeg_b, e->bytes_b, e->name_b, t);
-        mien__text_fmt(t, "</div>");
-    }
-    mien__text_fmt(t, "<span class=\"tag\">%s</span><br/>",
-                   e->mated ? "One person, not recognised" : "Two people, confused");
-    if (e->name_a)
-        mien__text_html(t, e->name_a);
-    if (e->name_a && e->name_b)
-        mien__text_fmt(t, " \xc2\xb7 ");
-    if (e->name_b)
-        mien__text_html(t, e->name_b);
-    mien__text_fmt(t, "%s<span class=\"soft\">score %.3f, threshold %.3f</span></div>\n",
-                   e->name_a || e->name_b ? "<br/>" : "", e->score, e->threshold);
-}
-
-void mien__report_examples(const mien__report *r, mien__text *t)
-{
-    if (r->n_examples == 0)
-        return;
-    mien__text_fmt(t,
-                   "<section><h2>Examples of errors</h2>\n<p class=\"soft\">Pairs on the wrong side of the "
-                   "threshold.</p>\n<div class=\"errors\">\n");
-    for (size_t i = 0; i < r->n_examples; i++)
-        example(&r->examples[i], t);
-    mien__text_fmt(t, "</div></section>\n");
 }

@@ -1,7 +1,7 @@
 /* Validation: the open set with its bootstrap, pair verification by folds of people, and the comparison of
  * two models; see validate.h.
  */
-#include "train/validate_pairs.h"
+#include "train/validate_parts.h"
 #include "eval/stats.h"
 #include <math.h>
 #include <string.h>

@@ -10,7 +10,7 @@
 #define MIEN_SRC_TRAIN_VALIDATE_H
 
 #include "base/base.h"
-#include "train/text.h"
+#include "report/text.h"
 #include <mien/eval.h>
 
 enum {

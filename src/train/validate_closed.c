@@ -6,7 +6,7 @@
  * their intervals people are resampled with the classification held as it is: the figures of a person are
  * the unit.
  */
-#include "train/validate_pairs.h"
+#include "train/validate_parts.h"
 #include "eval/stats.h"
 #include <math.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* Validation against figures worked by hand, its intervals against simulation, the verdict of comparisons. */
 #include "train/validate.h"
-#include "train/validate_pairs.h"
+#include "train/validate_parts.h"
 #include "eval/stats.h"
 #include <math.h>
 #include <stdarg.h>
