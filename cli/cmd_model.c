@@ -7,7 +7,7 @@
 /* ---- import ---- */
 
 typedef struct import_opts {
-    const char *out, *name, *meta;
+    const char *out, *name, *meta, *calibration;
     int task, store;
 } import_opts;
 
@@ -41,6 +41,13 @@ static const cli_option import_options[] = {
           "The keys are those that `mien model info --format json` prints: mean, scale, color_order, "
           "normalize (mean_scale, standardize), crop (similarity, margin), landmarks, points, licence and "
           "so on. What is left out stays as known." },
+    { .name = "calibration",
+      .kind = CLI_TEXT,
+      .offset = offsetof(import_opts, calibration),
+      .value = "FILE",
+      .hint = CLI_FILES,
+      .brief = "thresholds, as `mien calibrate --out` writes them",
+      .more = "They must have been fitted on this model's templates. --meta is read after it." },
     { .name = "store",
       .kind = CLI_CHOICE,
       .offset = offsetof(import_opts, store),
@@ -72,6 +79,22 @@ static int save_model(const import_opts *opts, mien_model *model)
     return rc;
 }
 
+/* Thresholds belong to one model's scores. */
+static int calibrate(const char *path, const mien_model *model, cli_meta *meta, mien_model_info *info)
+{
+    char fingerprint[65];
+    mien_error err = MIEN_ERROR_INIT;
+    const int rc = cli_meta_calibration(meta, path, info);
+    if (rc != CLI_YES)
+        return rc;
+    if (mien_model_fingerprint(model, fingerprint, &err) != MIEN_OK)
+        return cli_fail(&err);
+    if (strcmp(fingerprint, mien_curve_info_of(meta->curve)->model) == 0)
+        return CLI_YES;
+    cli_say_path(path, "fitted on another model's templates");
+    return CLI_INPUT;
+}
+
 static int run_import(void *p, int argc, char **argv)
 {
     const import_opts *opts = p;
@@ -91,8 +114,10 @@ static int run_import(void *p, int argc, char **argv)
                     : opts->task == 2 ? MIEN_TASK_EMBED
                     : opts->task == 3 ? MIEN_TASK_LANDMARK
                                       : MIEN_TASK_OTHER;
-    int rc = opts->meta ? cli_meta_read(&meta, opts->meta, &info) : CLI_YES;
-    if (rc == CLI_YES && (opts->name || opts->task || opts->meta) &&
+    int rc = opts->calibration ? calibrate(opts->calibration, model, &meta, &info) : CLI_YES;
+    if (rc == CLI_YES && opts->meta)
+        rc = cli_meta_read(&meta, opts->meta, &info);
+    if (rc == CLI_YES && (opts->name || opts->task || opts->meta || opts->calibration) &&
         mien_model_set_info(model, &info, &err) != MIEN_OK)
         rc = cli_fail_path(opts->meta ? opts->meta : argv[0], &err);
     if (rc == CLI_YES)

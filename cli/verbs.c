@@ -2,13 +2,34 @@
 #include "cli.h"
 #include <string.h>
 
+/* clang-format off: one a line, so that branches that add verbs do not meet */
 static const cli_verb *const verbs[] = {
-    &cli_verb_detect,      &cli_verb_align,        &cli_verb_embed,       &cli_verb_compare,
-    &cli_verb_eval_pairs,  &cli_verb_model_list,   &cli_verb_model_info,  &cli_verb_model_import,
-    &cli_verb_model_pull,  &cli_verb_model_verify, &cli_verb_bench_model, &cli_verb_bench_pipeline,
-    &cli_verb_bench_train, &cli_verb_train,        &cli_verb_finetune,    &cli_verb_doctor,
-    &cli_verb_completion,  &cli_verb_help,
+    &cli_verb_detect,
+    &cli_verb_align,
+    &cli_verb_embed,
+    &cli_verb_compare,
+    &cli_verb_enroll,
+    &cli_verb_identify,
+    &cli_verb_watch,
+    &cli_verb_cluster,
+    &cli_verb_calibrate,
+    &cli_verb_eval_pairs,
+    &cli_verb_eval_identify,
+    &cli_verb_model_list,
+    &cli_verb_model_info,
+    &cli_verb_model_import,
+    &cli_verb_model_pull,
+    &cli_verb_model_verify,
+    &cli_verb_bench_model,
+    &cli_verb_bench_pipeline,
+    &cli_verb_bench_train,
+    &cli_verb_train,
+    &cli_verb_finetune,
+    &cli_verb_doctor,
+    &cli_verb_completion,
+    &cli_verb_help,
 };
+/* clang-format on */
 
 const cli_verb *cli_verb_at(size_t index)
 {

@@ -44,7 +44,11 @@ MIEN_BEGIN_DECLS
     X(E_GALLERY_CORRUPT, -112, "damaged gallery")                                                  \
     X(E_GALLERY_KEY, -113, "wrong or missing key")                                                 \
     X(E_GALLERY_MODEL, -114, "gallery made for another model")                                     \
-    X(E_GALLERY_BUSY, -115, "gallery is in use")
+    X(E_GALLERY_BUSY, -115, "gallery is in use")                                                   \
+    X(E_INDEX_FORMAT, -120, "not a search index of this program, or of a newer one")               \
+    X(E_INDEX_CORRUPT, -121, "damaged search index")                                               \
+    X(E_INDEX_FOREIGN, -122, "search index of another gallery, model or key")                      \
+    X(E_INDEX_UNSURE, -123, "the search cannot vouch for its answers")
 /* clang-format on */
 
 typedef enum mien_status {

@@ -71,6 +71,17 @@ typedef struct mien__file_part {
     size_t bytes;
 } mien__file_part;
 mien_status mien__file_write_parts(const char *path, const mien__file_part *parts, size_t n, mien_error *err);
+/* The same where the pieces come one by one: new, then put and seek, then close with what has become of it:
+ * with MIEN_OK the file takes its place (and the result says whether it did), else it is thrown away. */
+typedef struct mien__new_file {
+    int fd;
+    char *tmp;
+    const char *path; /* the caller's */
+} mien__new_file;
+mien_status mien__file_new(mien__new_file *ret, const char *path, mien_error *err);
+mien_status mien__file_put(mien__new_file *f, const void *data, size_t bytes, mien_error *err);
+mien_status mien__file_seek(mien__new_file *f, uint64_t at, mien_error *err);
+mien_status mien__file_close(mien__new_file *f, mien_status status, mien_error *err);
 /* Make the names in the folder of `path` survive a power cut. */
 mien_status mien__file_sync_folder(const char *path, mien_error *err);
 

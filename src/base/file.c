@@ -114,26 +114,13 @@ static mien_status write_all(int fd, const uint8_t *data, size_t bytes, const ch
     return MIEN_OK;
 }
 
-static mien_status write_parts(int fd, const mien__file_part *parts, size_t n, const char *path,
-                               mien_error *err)
-{
-    for (size_t i = 0; i < n; i++) {
-        const mien_status status = write_all(fd, parts[i].data, parts[i].bytes, path, err);
-        if (status != MIEN_OK)
-            return status;
-    }
-    if (fsync(fd) != 0 && errno != EINVAL)
-        return mien__fail(err, MIEN_E_IO, "cannot write %s: %s", path, strerror(errno));
-    return MIEN_OK;
-}
-
 mien_status mien__file_write_atomic(const char *path, const void *data, size_t bytes, mien_error *err)
 {
     const mien__file_part whole = { data, bytes };
     return mien__file_write_parts(path, &whole, 1, err);
 }
 
-mien_status mien__file_write_parts(const char *path, const mien__file_part *parts, size_t n, mien_error *err)
+mien_status mien__file_new(mien__new_file *ret, const char *path, mien_error *err)
 {
     static const char suffix[] = ".tmp.XXXXXX";
     const size_t len = strlen(path);
@@ -142,25 +129,54 @@ mien_status mien__file_write_parts(const char *path, const mien__file_part *part
         return mien__nomem(err, len + sizeof suffix);
     memcpy(tmp, path, len);
     memcpy(tmp + len, suffix, sizeof suffix);
-    mien_status status = MIEN_OK;
     const int fd = mkstemp(tmp);
     if (fd < 0) {
-        status = mien__fail(err, MIEN_E_IO, "cannot create %s: %s", path, strerror(errno));
-        goto done;
+        mien_free(tmp);
+        return mien__fail(err, MIEN_E_IO, "cannot create %s: %s", path, strerror(errno));
     }
     const mode_t mask = umask(0);
     umask(mask);
     (void)fchmod(fd, 0666 & ~mask);
-    status = write_parts(fd, parts, n, path, err);
-    if (close(fd) != 0 && status == MIEN_OK)
-        status = mien__fail(err, MIEN_E_IO, "cannot write %s: %s", path, strerror(errno));
-    if (status == MIEN_OK && rename(tmp, path) != 0)
-        status = mien__fail(err, MIEN_E_IO, "cannot write %s: %s", path, strerror(errno));
+    *ret = (mien__new_file){ fd, tmp, path };
+    return MIEN_OK;
+}
+
+mien_status mien__file_put(mien__new_file *f, const void *data, size_t bytes, mien_error *err)
+{
+    return write_all(f->fd, data, bytes, f->path, err);
+}
+
+mien_status mien__file_seek(mien__new_file *f, uint64_t at, mien_error *err)
+{
+    if (lseek(f->fd, (off_t)at, SEEK_SET) < 0)
+        return mien__fail(err, MIEN_E_IO, "cannot write %s: %s", f->path, strerror(errno));
+    return MIEN_OK;
+}
+
+mien_status mien__file_close(mien__new_file *f, mien_status status, mien_error *err)
+{
+    if (status == MIEN_OK && fsync(f->fd) != 0 && errno != EINVAL)
+        status = mien__fail(err, MIEN_E_IO, "cannot write %s: %s", f->path, strerror(errno));
+    if (close(f->fd) != 0 && status == MIEN_OK)
+        status = mien__fail(err, MIEN_E_IO, "cannot write %s: %s", f->path, strerror(errno));
+    if (status == MIEN_OK && rename(f->tmp, f->path) != 0)
+        status = mien__fail(err, MIEN_E_IO, "cannot write %s: %s", f->path, strerror(errno));
     if (status != MIEN_OK)
-        unlink(tmp);
-done:
-    mien_free(tmp);
+        unlink(f->tmp);
+    mien_free(f->tmp);
+    *f = (mien__new_file){ -1, NULL, NULL };
     return status;
+}
+
+mien_status mien__file_write_parts(const char *path, const mien__file_part *parts, size_t n, mien_error *err)
+{
+    mien__new_file f = { -1, NULL, NULL };
+    mien_status status = mien__file_new(&f, path, err);
+    if (status != MIEN_OK)
+        return status;
+    for (size_t i = 0; i < n && status == MIEN_OK; i++)
+        status = mien__file_put(&f, parts[i].data, parts[i].bytes, err);
+    return mien__file_close(&f, status, err);
 }
 
 mien_status mien__file_sync_folder(const char *path, mien_error *err)

@@ -40,6 +40,8 @@ static mien_status check_opts(const mien_cluster_opts *o, mien_error *err)
         return mien__fail(err, MIEN_E_ARG,
                           "grouping: thresholds %g (link) and %g (pair) are not -1 < link <= pair <= 1",
                           o->link, o->pair);
+    if (o->first_group < 0 || o->first_group > MAX_FIXED)
+        return mien__fail(err, MIEN_E_ARG, "grouping: first new group %ld", (long)o->first_group);
     if (o->min_faces < 1)
         return mien__fail(err, MIEN_E_ARG, "grouping: groups of at least %d faces", o->min_faces);
     if (o->neighbours < 1 || o->neighbours > MAX_NEIGHBOURS)
@@ -205,11 +207,11 @@ static mien_status list_nots(job *j, const mien_cluster_input *in, mien_error *e
     return MIEN_OK;
 }
 
-static mien_status job_open(job *j, const mien_cluster_input *in, mien_error *err)
+static mien_status job_open(job *j, const mien_cluster_input *in, int32_t first_group, mien_error *err)
 {
     const size_t n = in->n;
     size_t floats = 0;
-    *j = (job){ .f = { .n = n, .dim = in->dim } };
+    *j = (job){ .f = { .n = n, .dim = in->dim }, .n_groups = first_group };
     if (!mien_mul_ok(n, in->dim, &floats))
         return mien__nomem(err, n);
     j->index = mien_alloc_array(n, sizeof *j->index);
@@ -405,15 +407,23 @@ static mien_status write_results(const job *j, const mien__links *links, const m
     for (size_t q = 0; q < g.n && !st; q++) {
         const uint32_t *const members = g.members + g.items[q].first;
         const size_t n = g.items[q].n;
+        size_t n_candidates = 0;
         mien__group_means(&j->f, members, n, sum, means);
         for (size_t m = 0; m < n; m++) {
             const size_t index = j->index[members[m]];
             ret[index].group = g.items[q].label;
             ret[index].similarity = (float)means[m];
             ret[index].confidence = n > 1 ? confidence_of(j, links, o, members[m], means[m]) : 0;
-            candidates[m] = (candidate){ means[m], in->quality ? in->quality[index] : 0, index };
         }
-        ret[representative(candidates, n, in->quality != NULL)].representative = 1;
+        for (int pass = 0; pass < 2 && !n_candidates; pass++) { /* those of no picture if there is no other */
+            for (size_t m = 0; m < n; m++) {
+                const size_t index = j->index[members[m]];
+                if (pass || j->pictures[members[m]])
+                    candidates[n_candidates++] =
+                        (candidate){ means[m], in->quality ? (double)in->quality[index] : 0, index };
+            }
+        }
+        ret[representative(candidates, n_candidates, in->quality != NULL)].representative = 1;
     }
     mien__groups_free(&g);
     if (sum)
@@ -431,13 +441,13 @@ mien_status mien_cluster(const mien_cluster_input *in, const mien_cluster_opts *
         return st;
     if (in->n == 0) {
         if (ret_n_groups)
-            *ret_n_groups = 0;
+            *ret_n_groups = o->first_group;
         return MIEN_OK;
     }
     job j;
     mien__links links = { NULL, NULL, NULL };
     mien__pool *pool = NULL;
-    st = job_open(&j, in, err);
+    st = job_open(&j, in, o->first_group, err);
     if (!st)
         st = mien__pool_new(&pool, o->threads, err);
     if (!st)

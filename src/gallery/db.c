@@ -206,14 +206,16 @@ mien_status mien__sql_number(mien_gallery *g, mien__sql id, int64_t fallback, in
 
 mien_status mien__read_begin(mien_gallery *g, mien_error *err)
 {
-    if (!sqlite3_get_autocommit(g->db))
-        return MIEN_OK;
-    return mien__sql_run(g, MIEN__SQL_BEGIN_READ, err, "");
+    mien_status st = MIEN_OK;
+    if (sqlite3_get_autocommit(g->db))
+        st = mien__sql_run(g, MIEN__SQL_BEGIN_READ, err, "");
+    g->readers += !st;
+    return st;
 }
 
 void mien__read_end(mien_gallery *g)
 {
-    if (!g->in_write && !sqlite3_get_autocommit(g->db))
+    if (--g->readers == 0 && !g->in_write && !sqlite3_get_autocommit(g->db))
         (void)mien__sql_run(g, MIEN__SQL_COMMIT, NULL, "");
 }
 
@@ -280,6 +282,7 @@ mien_status mien__write_end(mien_gallery *g, mien_status st, mien_error *err)
         st = write_state(g, err);
     if (!st)
         st = mien__sql_run(g, MIEN__SQL_COMMIT, err, "");
+    g->wrote = g->wrote || !st;
     if (st && !sqlite3_get_autocommit(g->db))
         (void)mien__sql_run(g, MIEN__SQL_ROLLBACK, NULL, "");
     g->in_write = false;

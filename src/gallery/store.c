@@ -127,6 +127,7 @@ void mien_gallery_free(mien_gallery *gallery)
 {
     if (!gallery)
         return;
+    mien__finder_save(gallery);
     for (int i = 0; i < MIEN__SQL_COUNT; i++)
         sqlite3_finalize(gallery->stmts[i]);
     sqlite3_close(gallery->db);
@@ -245,6 +246,14 @@ static bool copy_column(sqlite3_stmt *s, int column, void *ret, size_t bytes)
     return true;
 }
 
+void mien__embedder_note(mien__shared *s, const mien_model *embedder)
+{
+    const double fmr = mien_model_info_of(embedder)->default_fmr;
+    s->has_embedder = true;
+    if (mien_model_threshold(embedder, fmr, &s->same_threshold, NULL) != MIEN_OK)
+        s->same_threshold = UNCALIBRATED;
+}
+
 static mien_status check_model(mien_gallery *g, const mien_model *embedder, const char *model,
                                const char *name, mien_error *err)
 {
@@ -309,11 +318,12 @@ static mien_status open_existing(const char *path, const mien_gallery_opts *opts
     if (st || (st = mien__handle_new(path, opts->busy_ms, opts->actor, &g, err)))
         return st;
     g->writable = opts->mode != MIEN_GALLERY_READ;
+    g->shared->threads = opts->threads;
     if ((st = connect_existing(g, g->writable, err)) || (st = settle_version(g, err)) ||
         (st = unlock(g, opts, err)))
         goto done;
     if (!opts->no_index)
-        st = mien__finder_new(g->shared->dim, &g->shared->finder, err);
+        st = mien__finder_new(g, err);
 done:
     if (st) {
         mien_gallery_free(g);

@@ -15,6 +15,8 @@
 enum { MAX_TRACKS = 256, MAX_DIM = 4096, EVENTS_EACH = 6 };
 /* How much boxes grow, on every side, for the second round of pairing. */
 static const double grown = 0.4;
+/* A pair that overlaps less may be a jump from one face to another, as at a cut. */
+static const double steady_iou = 0.6;
 
 void mien_track_opts_init(mien_track_opts *opts)
 {
@@ -196,7 +198,7 @@ static void pair_up(mien_tracker *t, const mien_face *faces, size_t n, bool *tak
         if (pairs[r] < 0)
             continue;
         mien__body *const b = &t->bodies[rows[r]];
-        b->again = b->again || grow > 0;
+        b->again = b->again || grow > 0 || t->gain[r * n + (size_t)pairs[r]] < steady_iou;
         taken[pairs[r]] = true;
         found(t, b, &faces[pairs[r]]);
     }
