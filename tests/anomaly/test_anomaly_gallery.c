@@ -1,6 +1,6 @@
-/* Every public call on galleries with each of its allocations failing, ours and SQLite's, and with each of its
- * input/output calls failing, once and from then on: no crash, no leak, a clear error, and a gallery that holds what it
- * held or what the call was to make of it.
+/* Every public call on galleries with each of its allocations failing, ours and SQLite's, and with each of
+ * its input/output calls failing, once and from then on: no crash, no leak, a clear error, and a gallery that
+ * holds what it held or what the call was to make of it.
  */
 #include "anomaly.h"
 #include "gallery_fixtures.h"
@@ -270,7 +270,8 @@ static mien_status do_import(mien_gallery *g, mien_error *err)
     return mien_gallery_import(g, import_path, NULL, NULL, &people, &faces, err);
 }
 
-static mien_status embed(void *user, const void *image, size_t bytes, const mien_face *face, float *ret, mien_error *err)
+static mien_status embed(void *user, const void *image, size_t bytes, const mien_face *face, float *ret,
+                         mien_error *err)
 {
     (void)user;
     (void)image;
@@ -303,11 +304,25 @@ static const struct call {
     const char *name;
     call_fn fn;
 } calls[] = {
-    { "create", do_create }, { "enrol", do_enrol },   { "search", do_search },           { "read", do_read },
-    { "edit", do_edit },     { "merge", do_merge },   { "split", do_split },             { "undo", do_undo },
-    { "remove", do_remove }, { "expire", do_expire }, { "remove face", do_remove_face }, { "text", do_text },
-    { "seen", do_seen },     { "backup", do_backup }, { "export", do_export },           { "import", do_import },
-    { "migrate", do_migrate }, { "rekey", do_rekey }, { "verify", do_verify },
+    { "create", do_create },
+    { "enrol", do_enrol },
+    { "search", do_search },
+    { "read", do_read },
+    { "edit", do_edit },
+    { "merge", do_merge },
+    { "split", do_split },
+    { "undo", do_undo },
+    { "remove", do_remove },
+    { "expire", do_expire },
+    { "remove face", do_remove_face },
+    { "text", do_text },
+    { "seen", do_seen },
+    { "backup", do_backup },
+    { "export", do_export },
+    { "import", do_import },
+    { "migrate", do_migrate },
+    { "rekey", do_rekey },
+    { "verify", do_verify },
 };
 
 /* Open, call, close: one piece of work. */
@@ -350,13 +365,14 @@ static void each_allocation(const struct call *c, long every)
             const mien_status st = anomaly_try(c->name, work, (void *)(uintptr_t)c, n, keep);
             anomaly_heap.fail_at = 0;
             if (st != MIEN_OK && st != MIEN_E_NOMEM)
-                fail_msg("%s: allocation %ld of %ld failing%s gives %s", c->name, n, total, keep ? " from then on" : "",
-                         mien_status_name(st));
+                fail_msg("%s: allocation %ld of %ld failing%s gives %s", c->name, n, total,
+                         keep ? " from then on" : "", mien_status_name(st));
             check_whole(c->name, n);
             survived += st == MIEN_OK;
             tries++;
         }
-    printf("%s: %ld allocations, %ld faults injected, %ld survived without notice\n", c->name, total, tries, survived);
+    printf("%s: %ld allocations, %ld faults injected, %ld survived without notice\n", c->name, total, tries,
+           survived);
 }
 
 static void each_io(const struct call *c, long every)
@@ -378,18 +394,19 @@ static void each_io(const struct call *c, long every)
             e = (mien_error)MIEN_ERROR_INIT;
             const mien_status st = work((void *)(uintptr_t)c, &e);
             if (st && (e.status != st || !e.message[0]))
-                fail_msg("%s: call %ld failing: %s, but the error says '%s'", c->name, n, mien_status_name(st), e.message);
+                fail_msg("%s: call %ld failing: %s, but the error says '%s'", c->name, n,
+                         mien_status_name(st), e.message);
             if (st && st != MIEN_E_IO && st != MIEN_E_GALLERY_BUSY && st != MIEN_E_GALLERY_CORRUPT &&
                 st != MIEN_E_GALLERY_FORMAT)
-                fail_msg("%s: call %ld of %ld failing%s gives %s", c->name, n, total, keep ? " from then on" : "",
-                         mien_status_name(st));
+                fail_msg("%s: call %ld of %ld failing%s gives %s", c->name, n, total,
+                         keep ? " from then on" : "", mien_status_name(st));
             vfs_reset();
             check_whole(c->name, n);
             survived += st == MIEN_OK;
             tries++;
         }
-    printf("%s: %ld input/output calls, %ld faults injected, %ld survived without notice\n", c->name, total, tries,
-           survived);
+    printf("%s: %ld input/output calls, %ld faults injected, %ld survived without notice\n", c->name, total,
+           tries, survived);
 }
 
 /* MIEN_GALLERY_FAULTS=1 tries every fault; the quick run every so many, other ones for each call. */
@@ -479,7 +496,8 @@ static void encrypted_gallery(void **state)
 
 int main(void)
 {
-    static const sqlite3_mem_methods memory = { sq_malloc, sq_free, sq_realloc, sq_size, sq_round, sq_init, sq_shutdown, NULL };
+    static const sqlite3_mem_methods memory = { sq_malloc, sq_free, sq_realloc,  sq_size,
+                                                sq_round,  sq_init, sq_shutdown, NULL };
     if (sqlite3_config(SQLITE_CONFIG_MALLOC, &memory) != SQLITE_OK || sqlite3_initialize() != SQLITE_OK)
         return 1;
     strcpy(f.dir, "/tmp/mien-gallery-XXXXXX");
