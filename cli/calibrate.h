@@ -2,6 +2,7 @@
 #ifndef MIEN_CLI_CALIBRATE_H
 #define MIEN_CLI_CALIBRATE_H
 
+#include "galleries.h"
 #include "labelled.h"
 
 typedef struct calibrate_job {

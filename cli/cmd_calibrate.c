@@ -8,8 +8,8 @@
 #include <stdlib.h>
 
 typedef struct calibrate_opts {
-    cli_common common; /* first */
-    const char *data, *model, *gallery, *out, *key_file;
+    cli_gallery_common base; /* first */
+    const char *data, *model, *out;
     double target;
     int aligned, format;
 } calibrate_opts;
@@ -40,19 +40,11 @@ static const cli_option options[] = {
     { .name = "gallery",
       .letter = 'g',
       .kind = CLI_TEXT,
-      .offset = offsetof(calibrate_opts, gallery),
+      .offset = offsetof(calibrate_opts, base.gallery),
       .value = "G",
       .hint = CLI_FILES,
       .brief = "keep the calibration with this gallery",
       .more = "`mien identify` goes by it from then on. The gallery's model must be the one used here." },
-    { .name = "key-file",
-      .kind = CLI_TEXT,
-      .offset = offsetof(calibrate_opts, key_file),
-      .value = "FILE",
-      .hint = CLI_FILES,
-      .rare = 1,
-      .brief = "key of an encrypted gallery",
-      .more = "Or a passphrase in the environment variable MIEN_PASSPHRASE." },
     { .name = "out",
       .letter = 'o',
       .kind = CLI_TEXT,
@@ -95,21 +87,22 @@ static int run(void *p, int argc, char **argv)
     int rc = labelled_read(&set, opts->data, true);
     if (rc != CLI_YES)
         return rc;
-    rc = cli_models_load(&models, !opts->aligned, opts->common.detector, true, opts->model);
+    rc = cli_models_load(&models, !opts->aligned, opts->base.common.detector, true, opts->model);
     if (rc == CLI_YES)
-        rc = cli_kits_new(&kits, &models, &opts->common, set.files.n, false);
+        rc = cli_kits_new(&kits, &models, &opts->base.common, set.files.n, false);
     mien_gallery *gallery = NULL;
-    if (rc == CLI_YES && opts->gallery) /* before the work: a wrong key shows at once */
-        rc = labelled_gallery_open(opts->gallery, opts->key_file, MIEN_GALLERY_WRITE, models.embed, &gallery);
+    const cli_gallery_how how = { .mode = MIEN_GALLERY_WRITE, .embedder = models.embed, .no_index = true };
+    if (rc == CLI_YES && opts->base.gallery) /* before the work: a wrong key shows at once */
+        rc = cli_gallery_open(&opts->base, opts->base.gallery, &how, &gallery);
     if (rc == CLI_YES) {
         labelled_embed(&set, &kits, (size_t)mien_model_info_of(models.embed)->embedding_len, opts->aligned,
-                       opts->common.quiet);
+                       opts->base.common.quiet);
         char *protocol =
             cli_format("own pictures, %s", opts->aligned ? "aligned crops" : "most central face");
         calibrate_job job = { .data = opts->data,
                               .model = models.embed,
                               .keep = gallery,
-                              .keep_path = opts->gallery,
+                              .keep_path = opts->base.gallery,
                               .out = opts->out,
                               .protocol = protocol,
                               .target = opts->target,
@@ -152,7 +145,7 @@ const cli_verb cli_verb_calibrate = {
         "they do support.\n\n"
         "Every model has a calibration of its own; this one replaces it for the people it was made for.",
     .exits = "0 calibrated, 2 usage, 3 too few pictures or a bad file, 4 no model",
-    .tables = { options, cli_detector_options, cli_detect_options, cli_input_options },
+    .tables = { options, cli_key_options, cli_detector_options, cli_detect_options, cli_input_options },
     .examples = examples,
     .opts_bytes = sizeof(calibrate_opts),
     .hint = CLI_NOTHING,
@@ -162,7 +155,8 @@ const cli_verb cli_verb_calibrate = {
 /* ---- gallery calibrate ---- */
 
 typedef struct gallery_opts {
-    const char *model, *out, *key_file;
+    cli_gallery_common base; /* first */
+    const char *model, *out;
     double target;
     int format;
 } gallery_opts;
@@ -182,14 +176,6 @@ static const cli_option gallery_options[] = {
       .value = "FILE",
       .hint = CLI_FILES,
       .brief = "write the calibration as JSON" },
-    { .name = "key-file",
-      .kind = CLI_TEXT,
-      .offset = offsetof(gallery_opts, key_file),
-      .value = "FILE",
-      .hint = CLI_FILES,
-      .rare = 1,
-      .brief = "key of an encrypted gallery",
-      .more = "Or a passphrase in the environment variable MIEN_PASSPHRASE." },
     { .name = "model",
       .letter = 'm',
       .kind = CLI_TEXT,
@@ -267,15 +253,19 @@ static int run_gallery(void *p, int argc, char **argv)
     cli_models models = { NULL, NULL };
     gather g = { 0 };
     mien_error err = MIEN_ERROR_INIT;
-    (void)argc;
-    int rc = cli_models_load(&models, false, NULL, true, opts->model);
+    const char *path = NULL;
+    int rc =
+        cli_gallery_operand(&cli_verb_gallery_calibrate, &opts->base, 0, CLI_NO_MORE, &argc, &argv, &path);
     if (rc == CLI_YES)
-        rc = labelled_gallery_open(argv[0], opts->key_file, MIEN_GALLERY_WRITE, models.embed, &g.gallery);
+        rc = cli_models_load(&models, false, NULL, true, opts->model);
+    const cli_gallery_how how = { .mode = MIEN_GALLERY_WRITE, .embedder = models.embed, .no_index = true };
+    if (rc == CLI_YES)
+        rc = cli_gallery_open(&opts->base, path, &how, &g.gallery);
     if (rc == CLI_YES) {
-        calibrate_job job = { .data = argv[0],
+        calibrate_job job = { .data = path,
                               .model = models.embed,
                               .keep = g.gallery,
-                              .keep_path = argv[0],
+                              .keep_path = path,
                               .out = opts->out,
                               .protocol = "the gallery's own people",
                               .target = opts->target,
@@ -284,7 +274,7 @@ static int run_gallery(void *p, int argc, char **argv)
         if (gather_all(&g, &job, &err) != MIEN_OK) {
             free(job.vecs);
             free(job.people);
-            rc = cli_fail_path(argv[0], &err);
+            rc = cli_fail_path(path, &err);
         } else {
             rc = calibrate_run(&job);
         }
@@ -313,11 +303,9 @@ const cli_verb cli_verb_gallery_calibrate = {
         "stands on more than a small gallery has. Enrolled faces are better pictures than a camera's: where "
         "probes are poorer, calibrate with a folder of such pictures.",
     .exits = "0 calibrated, 2 usage, 3 too few people or a bad gallery, 4 no model",
-    .tables = { gallery_options },
+    .tables = { cli_gallery_options, gallery_options, cli_key_options },
     .examples = gallery_examples,
     .opts_bytes = sizeof(gallery_opts),
-    .min_operands = 1,
-    .max_operands = 1,
     .hint = CLI_FILES,
     .run = run_gallery,
 };

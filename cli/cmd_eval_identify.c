@@ -16,7 +16,7 @@ static const cli_option options[] = {
     { .name = "gallery",
       .letter = 'g',
       .kind = CLI_TEXT,
-      .offset = offsetof(eval_identify_opts, gallery),
+      .offset = offsetof(eval_identify_opts, base.gallery),
       .value = "G|DIR",
       .hint = CLI_FILES,
       .brief = "gallery, or pictures, a folder per person (required)" },
@@ -78,14 +78,6 @@ static const cli_option options[] = {
       .value = "FILE",
       .hint = CLI_FILES,
       .brief = "write each search as CSV; it names people" },
-    { .name = "key-file",
-      .kind = CLI_TEXT,
-      .offset = offsetof(eval_identify_opts, key_file),
-      .value = "FILE",
-      .hint = CLI_FILES,
-      .rare = 1,
-      .brief = "key of an encrypted gallery",
-      .more = "Or a passphrase in the environment variable MIEN_PASSPHRASE." },
     { .name = "model",
       .letter = 'm',
       .kind = CLI_TEXT,
@@ -229,18 +221,18 @@ static int judge(eval_identify_run *r)
     if (rc == CLI_YES)
         rc = labelled_read(&r->nonmated, o->nonmated, false);
     if (rc == CLI_YES)
-        rc = cli_models_load(&r->models, !o->aligned, o->common.detector, true, o->model);
+        rc = cli_models_load(&r->models, !o->aligned, o->base.common.detector, true, o->model);
     if (rc == CLI_YES)
-        rc = cli_kits_new(&r->kits, &r->models, &o->common, r->mated.files.n + r->nonmated.files.n, false);
+        rc = cli_kits_new(&r->kits, &r->models, &o->base.common, r->mated.files.n + r->nonmated.files.n,
+                          false);
     if (rc == CLI_YES)
-        rc = eval_gallery_open(&r->gallery, o->gallery, o->key_file, r->models.embed, &r->kits, o->aligned,
-                               o->common.quiet);
+        rc = eval_gallery_open(&r->gallery, &o->base, r->models.embed, &r->kits, o->aligned);
     if (rc == CLI_YES && !cli_stopped())
         rc = choose_threshold(r);
     if (rc != CLI_YES || cli_stopped())
         return rc;
-    labelled_embed(&r->mated, &r->kits, r->gallery.dim, o->aligned, o->common.quiet);
-    labelled_embed(&r->nonmated, &r->kits, r->gallery.dim, o->aligned, o->common.quiet);
+    labelled_embed(&r->mated, &r->kits, r->gallery.dim, o->aligned, o->base.common.quiet);
+    labelled_embed(&r->nonmated, &r->kits, r->gallery.dim, o->aligned, o->base.common.quiet);
     if (cli_stopped())
         return rc;
     r->probes = cli_alloc(r->mated.files.n + r->nonmated.files.n, sizeof *r->probes);
@@ -259,7 +251,7 @@ static int run(void *p, int argc, char **argv)
     eval_identify_run r = { .opts = p };
     (void)argc;
     (void)argv;
-    if (!r.opts->gallery || !r.opts->mated || !r.opts->nonmated)
+    if (!r.opts->base.gallery || !r.opts->mated || !r.opts->nonmated)
         return cli_usage(&cli_verb_eval_identify, "wanted: --gallery G, --mated DIR and --nonmated DIR");
     const int rc = judge(&r);
     free(r.probes);
@@ -295,7 +287,7 @@ const cli_verb cli_verb_eval_identify = {
         "the "
         "most central one counts. Intervals are 95 %, by people where some have several pictures.",
     .exits = "0 measured, 2 usage, 3 a bad file, 4 no model",
-    .tables = { options, cli_detector_options, cli_detect_options, cli_input_options },
+    .tables = { options, cli_key_options, cli_detector_options, cli_detect_options, cli_input_options },
     .examples = examples,
     .opts_bytes = sizeof(eval_identify_opts),
     .hint = CLI_NOTHING,

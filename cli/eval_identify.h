@@ -2,6 +2,7 @@
 #ifndef MIEN_CLI_EVAL_IDENTIFY_H
 #define MIEN_CLI_EVAL_IDENTIFY_H
 
+#include "galleries.h"
 #include "labelled.h"
 
 /* Either kind of gallery. */
@@ -15,8 +16,8 @@ typedef struct eval_gallery {
 } eval_gallery;
 
 /* Open a store, or embed a folder per person. Reports; returns the exit code. */
-int eval_gallery_open(eval_gallery *ret, const char *path, const char *key_file, const mien_model *embedder,
-                      cli_kits *kits, bool aligned, bool quiet);
+int eval_gallery_open(eval_gallery *ret, const cli_gallery_common *base, const mien_model *embedder,
+                      cli_kits *kits, bool aligned);
 void eval_gallery_free(eval_gallery *gallery);
 /* The place of a name among the people; n_people when it is not there. */
 size_t eval_gallery_find(const eval_gallery *gallery, const char *name);
@@ -33,8 +34,8 @@ mien_status eval_gallery_search(const eval_gallery *gallery, const float *probe,
 /* ---- one run of the verb ---- */
 
 typedef struct eval_identify_opts {
-    cli_common common; /* first */
-    const char *gallery, *mated, *nonmated, *model, *key_file, *calibration, *scores, *html;
+    cli_gallery_common base; /* first */
+    const char *mated, *nonmated, *model, *calibration, *scores, *html;
     double fpir, threshold;
     int aligned, format;
 } eval_identify_opts;

@@ -395,16 +395,7 @@ void cli_reason_detail(mien_reason reason, const mien_quality *q, char *ret, siz
 int cli_curve_of(mien_gallery *gallery, const mien_model *embedder, mien_curve **ret)
 {
     mien_error err = MIEN_ERROR_INIT;
-    char *text = NULL;
-    mien_status st = mien_gallery_text(gallery, "calibration", &text, &err);
-    if (st == MIEN_OK) {
-        st = mien_curve_of_json(text, strlen(text), ret, &err);
-        mien_text_free(text);
-        return st == MIEN_OK ? CLI_YES : cli_fail(&err);
-    }
-    if (st != MIEN_E_NOT_FOUND)
-        return cli_fail(&err);
-    st = mien_curve_of_model(embedder, ret, &err);
+    const mien_status st = mien_curve_of_gallery(gallery, embedder, ret, &err);
     return st == MIEN_OK || st == MIEN_E_NOT_FOUND ? CLI_YES : cli_fail(&err);
 }
 

@@ -1,6 +1,5 @@
 /* Labelled pictures to templates; see labelled.h. Templates are wiped when they are freed. */
 #include "labelled.h"
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -152,31 +151,4 @@ void labelled_free(labelled_set *set)
     free(set->states);
     cli_files_free(&set->files);
     *set = (labelled_set){ 0 };
-}
-
-enum { KEY_BYTES = 4096 };
-
-int labelled_gallery_open(const char *path, const char *key_file, mien_gallery_mode mode,
-                          const mien_model *embedder, mien_gallery **ret)
-{
-    mien_gallery_opts opts = MIEN_GALLERY_OPTS_INIT;
-    mien_error err = MIEN_ERROR_INIT;
-    unsigned char key[KEY_BYTES];
-    opts.mode = mode;
-    opts.embedder = embedder;
-    opts.actor = "mien";
-    opts.passphrase = key_file ? NULL : getenv("MIEN_PASSPHRASE");
-    if (key_file) {
-        FILE *f = fopen(key_file, "rb");
-        if (!f) {
-            cli_say_path(key_file, "%s", strerror(errno));
-            return CLI_INPUT;
-        }
-        opts.key_bytes = fread(key, 1, sizeof key, f);
-        opts.key = key;
-        fclose(f);
-    }
-    const mien_status st = mien_gallery_open(path, &opts, ret, &err);
-    explicit_bzero(key, sizeof key);
-    return st ? cli_fail_path(path, &err) : CLI_YES;
 }

@@ -3,7 +3,6 @@
 #define MIEN_CLI_LABELLED_H
 
 #include "kit.h"
-#include <mien/gallery.h>
 
 typedef enum labelled_state { LABELLED_EMBEDDED, LABELLED_NO_FACE, LABELLED_BAD } labelled_state;
 
@@ -29,10 +28,5 @@ void labelled_embed(labelled_set *set, cli_kits *kits, size_t dim, bool aligned,
  * caller. */
 void labelled_pack(const labelled_set *set, float **ret_vecs, uint32_t **ret_people);
 void labelled_free(labelled_set *set);
-
-/* Open a gallery with the key in a file, or the passphrase in MIEN_PASSPHRASE. Reports; returns the exit
- * code. */
-int labelled_gallery_open(const char *path, const char *key_file, mien_gallery_mode mode,
-                          const mien_model *embedder, mien_gallery **ret);
 
 #endif
