@@ -1,7 +1,7 @@
 /* A run of changes to a gallery and what is known of each: for tests that stop the run at any moment.
  *
- * The ledger says what the gallery must hold after every change that was acknowledged. The change under way when the
- * run was stopped may be there or not, whole.
+ * The ledger says what the gallery must hold after every change that was acknowledged. The change under way
+ * when the run was stopped may be there or not, whole.
  */
 #ifndef MIEN_TESTS_GALLERY_LEDGER_H
 #define MIEN_TESTS_GALLERY_LEDGER_H
@@ -46,10 +46,9 @@ static inline ledger_step ledger_choose(const ledger *l, mien__rng *rng, bool mi
                : pick < 85 ? OP_EXPIRE
                : pick < 96 ? OP_MERGE
                            : OP_MIGRATE;
-        if (s.op == OP_ENROL ? faces < FACES_PER_SLOT
-            : s.op == OP_MERGE
-                ? s.slot != s.other && faces > 0 && l->slots[s.other].faces > 0 &&
-                      faces + l->slots[s.other].faces <= FACES_PER_SLOT
+        if (s.op == OP_ENROL   ? faces < FACES_PER_SLOT
+            : s.op == OP_MERGE ? s.slot != s.other && faces > 0 && l->slots[s.other].faces > 0 &&
+                                     faces + l->slots[s.other].faces <= FACES_PER_SLOT
             : s.op == OP_MIGRATE ? migrate
                                  : faces > 0)
             return s;
@@ -91,8 +90,8 @@ static inline size_t ledger_png(unsigned seed, uint8_t ret[64])
     return sizeof form - 1;
 }
 
-static inline mien_status ledger_embed(void *user, const void *image, size_t bytes, const mien_face *face, float *ret,
-                                       mien_error *err)
+static inline mien_status ledger_embed(void *user, const void *image, size_t bytes, const mien_face *face,
+                                       float *ret, mien_error *err)
 {
     unsigned seed = 0;
     (void)user;
@@ -124,8 +123,8 @@ static inline mien_status ledger_enrol(mien_gallery *g, const ledger *l, ledger_
 }
 
 /* Carry out one change. `models` [2]. */
-static inline mien_status ledger_do(mien_gallery *g, const ledger *l, ledger_step s, mien_model *const *models,
-                                    mien_error *err)
+static inline mien_status ledger_do(mien_gallery *g, const ledger *l, ledger_step s,
+                                    mien_model *const *models, mien_error *err)
 {
     char name[64], other[64];
     int64_t id = 0, from = 0;
@@ -176,7 +175,8 @@ static inline bool ledger_matches(mien_gallery *g, const ledger *l, const mien_g
         if ((st == MIEN_OK) != (l->slots[i].faces > 0))
             return false;
         ledger_faces = -1;
-        if (st == MIEN_OK && (mien_gallery_person(g, id, ledger_see, NULL, NULL) || ledger_faces != l->slots[i].faces))
+        if (st == MIEN_OK &&
+            (mien_gallery_person(g, id, ledger_see, NULL, NULL) || ledger_faces != l->slots[i].faces))
             return false;
     }
     return people == info->n_people;
@@ -189,8 +189,8 @@ static inline void ledger_fault(void *user, const char *text)
 }
 
 /* The gallery must verify and hold what the ledger says, or that and the step under way. Says which. */
-static inline void ledger_check(mien_gallery *g, const ledger *l, const ledger_step *under_way, mien_model *const *models,
-                                const char *when)
+static inline void ledger_check(mien_gallery *g, const ledger *l, const ledger_step *under_way,
+                                mien_model *const *models, const char *when)
 {
     mien_gallery_info info;
     char hex[2][65];
@@ -204,7 +204,8 @@ static inline void ledger_check(mien_gallery *g, const ledger *l, const ledger_s
     if (under_way)
         ledger_apply(&after, *under_way);
     const bool as_was = ledger_matches(g, l, &info) && strcmp(info.model, hex[l->model]) == 0;
-    const bool as_will = under_way && ledger_matches(g, &after, &info) && strcmp(info.model, hex[after.model]) == 0;
+    const bool as_will =
+        under_way && ledger_matches(g, &after, &info) && strcmp(info.model, hex[after.model]) == 0;
     if (!as_was && !as_will)
         fail_msg("%s: the gallery holds neither what was acknowledged nor that and step %d on slot %d", when,
                  under_way ? under_way->op : 0, under_way ? under_way->slot : 0);

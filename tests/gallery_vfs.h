@@ -1,10 +1,10 @@
 /* A file system for SQLite that fails on demand and can be asked what a power cut would have left.
  *
- * It stands over the system's own VFS. Every call that can fail counts; the n-th fails, once or from then on. Beside
- * each file it keeps what is certain to be on the disk (what was there at the last sync) and what was written since. A
- * cut takes, at the n-th call, the certain bytes and of the rest a random part in sectors of 512 bytes, torn ones
- * among them; then every further call fails, as of a process that is no more. WAL index memory is not kept: it
- * does not survive a cut anyway.
+ * It stands over the system's own VFS. Every call that can fail counts; the n-th fails, once or from then on.
+ * Beside each file it keeps what is certain to be on the disk (what was there at the last sync) and what was
+ * written since. A cut takes, at the n-th call, the certain bytes and of the rest a random part in sectors of
+ * 512 bytes, torn ones among them; then every further call fails, as of a process that is no more. WAL index
+ * memory is not kept: it does not survive a cut anyway.
  */
 #ifndef MIEN_TESTS_GALLERY_VFS_H
 #define MIEN_TESTS_GALLERY_VFS_H
@@ -147,7 +147,8 @@ static void vfs_apply_part(vfs_image *im, const vfs_write *w)
 
 static void vfs_cut(void)
 {
-    const unsigned mood = (unsigned)(mien__rng_u64(&vfs.rng) % 4); /* nothing, everything, or some of it came through */
+    const unsigned mood =
+        (unsigned)(mien__rng_u64(&vfs.rng) % 4); /* nothing, everything, or some of it came through */
     vfs.n_left = 0;
     for (int i = 0; i < vfs.n_images; i++) {
         vfs_image *const from = &vfs.images[i], *const to = &vfs.left[vfs.n_left];
@@ -285,9 +286,10 @@ static int vfs_shm_unmap(sqlite3_file *f, int remove)
 }
 
 static const sqlite3_io_methods vfs_methods = {
-    2,           vfs_close,    vfs_read,    vfs_write_at,    vfs_truncate, vfs_sync,     vfs_size,
-    vfs_lock,    vfs_unlock,   vfs_reserved, vfs_control,    vfs_sector_size, vfs_traits, vfs_shm_map,
-    vfs_shm_lock, vfs_shm_barrier, vfs_shm_unmap, NULL, NULL,
+    2,          vfs_close,   vfs_read,     vfs_write_at,    vfs_truncate,  vfs_sync,
+    vfs_size,   vfs_lock,    vfs_unlock,   vfs_reserved,    vfs_control,   vfs_sector_size,
+    vfs_traits, vfs_shm_map, vfs_shm_lock, vfs_shm_barrier, vfs_shm_unmap, NULL,
+    NULL,
 };
 
 static int vfs_open(sqlite3_vfs *v, const char *name, sqlite3_file *f, int flags, int *out)
@@ -319,7 +321,8 @@ static int vfs_delete(sqlite3_vfs *v, const char *name, int sync)
         vfs_image *const im = vfs_image_of(name);
         vfs_drop_writes(im);
         im->bytes = 0;
-        im->certain = false; /* there or not, and empty: the WAL is deleted when all of it is in the database */
+        im->certain =
+            false; /* there or not, and empty: the WAL is deleted when all of it is in the database */
     }
     return rc;
 }

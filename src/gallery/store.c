@@ -176,8 +176,8 @@ static mien_status check_header(const mien_gallery *g, mien_error *err)
     return MIEN_OK;
 }
 
-/* May the file be read as one that does not change? Its medium or folder cannot be written, and no WAL holds more than
- * it does. A name with a sign that means something in a URI would need escapes. */
+/* May the file be read as one that does not change? Its medium or folder cannot be written, and no WAL holds
+ * more than it does. A name with a sign that means something in a URI would need escapes. */
 static bool immutable(const char *path, int rc)
 {
     char *const wal = sqlite3_mprintf("%s-wal", path);

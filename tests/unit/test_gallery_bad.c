@@ -1,5 +1,5 @@
-/* Files that are damaged, cut short, foreign, older or newer than this program, on disks that are full or cannot be
- * written: a clear error, no crash, and what was there stays.
+/* Files that are damaged, cut short, foreign, older or newer than this program, on disks that are full or
+ * cannot be written: a clear error, no crash, and what was there stays.
  */
 #include "gallery_fixtures.h"
 #include "gallery/gallery.h"
@@ -41,7 +41,8 @@ static void foreign_files_are_refused(void **state)
     assert_int_equal(try_open(f, MIEN_GALLERY_OPEN_OR_CREATE, &g), MIEN_E_GALLERY_FORMAT);
     unlink(f->path);
     assert_int_equal(mkfifo(f->path, 0600), 0);
-    assert_int_equal(try_open(f, MIEN_GALLERY_WRITE, &g), MIEN_E_GALLERY_FORMAT); /* and does not wait for a writer */
+    assert_int_equal(try_open(f, MIEN_GALLERY_WRITE, &g),
+                     MIEN_E_GALLERY_FORMAT); /* and does not wait for a writer */
     unlink(f->path);
     assert_int_equal(mkdir(f->path, 0700), 0);
     assert_int_equal(try_open(f, MIEN_GALLERY_WRITE, &g), MIEN_E_GALLERY_FORMAT);
@@ -312,14 +313,10 @@ static void waiting_is_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(foreign_files_are_refused),
-        CASE(other_versions),
-        CASE(version_1_becomes_the_newest),
-        CASE(schemas_from_elsewhere_are_refused),
-        CASE(damaged_and_cut_files_do_no_harm),
-        CASE(a_full_disk_leaves_the_old_state),
-        CASE(a_disk_that_cannot_be_written),
-        CASE(waiting_is_bounded),
+        CASE(foreign_files_are_refused),        CASE(other_versions),
+        CASE(version_1_becomes_the_newest),     CASE(schemas_from_elsewhere_are_refused),
+        CASE(damaged_and_cut_files_do_no_harm), CASE(a_full_disk_leaves_the_old_state),
+        CASE(a_disk_that_cannot_be_written),    CASE(waiting_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 /* kill -9 at any moment: after each the gallery is whole and holds every change that was acknowledged.
  *
- * A child process changes the gallery without pause and tells by a pipe before and after each change; it is killed after
- * a random time. MIEN_GALLERY_KILLS says how often (default 20; make soak: 500).
+ * A child process changes the gallery without pause and tells by a pipe before and after each change; it is
+ * killed after a random time. MIEN_GALLERY_KILLS says how often (default 20; make soak: 500).
  */
 #include "gallery_ledger.h"
 #include <signal.h>
@@ -47,8 +47,8 @@ static void child(const fixture *f, ledger l, mien_model *const *models, bool ke
 }
 
 /* Kill a run once and bring the ledger up to date with what it told. */
-static bool run_once(const fixture *f, ledger *l, ledger_step *ret_under_way, mien_model *const *models, bool key,
-                     uint64_t seed)
+static bool run_once(const fixture *f, ledger *l, ledger_step *ret_under_way, mien_model *const *models,
+                     bool key, uint64_t seed)
 {
     int ends[2], status = 0;
     message m;
@@ -107,7 +107,8 @@ static void acknowledged_changes_survive(void **state)
             OK(mien_model_fingerprint(models[l.model], hex, err));
             if (open_step && !(ledger_matches(g, &l, &info) && strcmp(info.model, hex) == 0))
                 ledger_apply(&l, under_way);
-            else if (open_step && under_way.op == OP_EXPIRE) { /* two changes: the first may have come through */
+            else if (open_step &&
+                     under_way.op == OP_EXPIRE) { /* two changes: the first may have come through */
                 size_t n = 0;
                 OK(mien_gallery_expire(g, NULL, NULL, &n, err));
                 if (n > 0)

@@ -1,8 +1,8 @@
-/* Power cuts at any moment: what a disk holds then is what was synced and a random part of what was written since.
- * After each the gallery is whole and holds every change that was acknowledged.
+/* Power cuts at any moment: what a disk holds then is what was synced and a random part of what was written
+ * since. After each the gallery is whole and holds every change that was acknowledged.
  *
- * MIEN_GALLERY_CUTS says how often (default 60; make soak: 1000). A second case takes the syncs of commits away, to show
- * that the simulation can tell: then acknowledged changes are lost.
+ * MIEN_GALLERY_CUTS says how often (default 60; make soak: 1000). A second case takes the syncs of commits
+ * away, to show that the simulation can tell: then acknowledged changes are lost.
  */
 #include "gallery_ledger.h"
 #include "gallery_vfs.h"
@@ -118,7 +118,8 @@ static void without_syncs_changes_are_lost(void **state)
         vfs_reset();
         g = NULL;
         mien_gallery_info info;
-        lost += open_for(f, NULL, false, &g) || mien_gallery_info_of(g, &info, NULL) || !ledger_matches(g, &r.ledger, &info);
+        lost += open_for(f, NULL, false, &g) || mien_gallery_info_of(g, &info, NULL) ||
+                !ledger_matches(g, &r.ledger, &info);
         mien_gallery_free(g);
         fixture_clear(f);
     }
