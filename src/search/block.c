@@ -18,14 +18,15 @@ void mien__index_layout_of(size_t dim, mien__index_layout *ret)
     for (l.sign_dim = 64; l.sign_dim < dim;)
         l.sign_dim *= 2;
     l.sign_bytes = l.sign_dim / 8 / MIEN__SIGN_PLANES;
-    l.sign_tile_bytes = MIEN__SIGN_PLANES * l.sign_bytes * MIEN__TILE;
+    l.sign_tile_bytes = l.sign_bytes * MIEN__TILE;
+    l.sign_block_bytes = MIEN__SIGN_PLANES * MIEN__BLOCK_TILES * l.sign_tile_bytes;
     l.id_at = MIEN__BLOCK_TILES * l.tile_bytes;
     l.person_at = l.id_at + MIEN__BLOCK * sizeof(uint64_t);
     l.scale_at = l.person_at + MIEN__BLOCK * sizeof(uint64_t);
     l.error_at = l.scale_at + MIEN__BLOCK * sizeof(float);
     l.signs_at = l.error_at + MIEN__BLOCK * sizeof(float);
     l.plain_bytes = to_page(l.signs_at);
-    l.coded_bytes = to_page(l.signs_at + MIEN__BLOCK_TILES * l.sign_tile_bytes);
+    l.coded_bytes = to_page(l.signs_at + l.sign_block_bytes);
     *ret = l;
 }
 
@@ -132,7 +133,7 @@ mien_status mien__block_code(mien_index *ix, size_t at, mien_error *err)
     const mien_status status = mien__block_ready(ix, at, err);
     if (status != MIEN_OK || b->signs)
         return status;
-    const size_t bytes = MIEN__BLOCK_TILES * l->sign_tile_bytes;
+    const size_t bytes = l->sign_block_bytes;
     mien__pages *const pages = mien__pages_new(bytes, ix->sealed);
     float *const y = mien_alloc_array(l->sign_dim, sizeof *y);
     int8_t *const code = mien_alloc(l->dim_padded);

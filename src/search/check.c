@@ -138,8 +138,8 @@ static bool passes(const checker *c, size_t slot, const mien__sign_query *q)
     const mien__search_kernels *const k = c->ix->kernels;
     const mien__block *const b = mien__index_block(c->ix, slot / MIEN__BLOCK);
     const size_t place = slot % MIEN__BLOCK;
-    const uint8_t *const first = b->signs + place / MIEN__TILE * l->sign_tile_bytes;
-    const uint8_t *const second = first + l->sign_bytes * MIEN__TILE;
+    const uint8_t *const first = mien__sign_tile(l, b->signs, 0, place / MIEN__TILE),
+                         *const second = mien__sign_tile(l, b->signs, 1, place / MIEN__TILE);
     uint16_t sums[MIEN__TILE];
     uint64_t bits = k->signs(first, l->sign_bytes, q->lut, false, q->thr[0], sums);
     bits &= k->signs(second, l->sign_bytes, q->lut + 2 * l->sign_bytes, true, q->thr[1], sums);

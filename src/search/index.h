@@ -36,7 +36,8 @@ typedef struct mien__index_layout {
     size_t tile_bytes;                                     /* of codes */
     size_t sign_dim;                                       /* of the rotation: a power of two */
     size_t sign_bytes;                                     /* per template and plane */
-    size_t sign_tile_bytes;                                /* both planes of a tile */
+    size_t sign_tile_bytes;                                /* of a plane */
+    size_t sign_block_bytes;                               /* all of a block's */
     size_t id_at, person_at, scale_at, error_at, signs_at; /* offsets in a block */
     size_t plain_bytes;                                    /* of a block without sign codes */
     size_t coded_bytes;                                    /* with */
@@ -152,6 +153,11 @@ mien_status mien__rotation_new(mien__rotation *r, size_t dim, const uint8_t key[
 void mien__rotation_free(mien__rotation *r);
 /* x[r->dim], zero beyond the template: rotated in place. */
 void mien__rotate(const mien__rotation *r, float *x);
+static inline const uint8_t *mien__sign_tile(const mien__index_layout *l, const uint8_t *signs, size_t plane,
+                                             size_t tile)
+{
+    return signs + (plane * MIEN__BLOCK_TILES + tile) * l->sign_tile_bytes;
+}
 /* Put the signs of rotated y at a place of its tile. */
 void mien__signs_put(const mien__index_layout *l, uint8_t *signs, size_t place, const float *y);
 void mien__signs_clear(const mien__index_layout *l, uint8_t *signs, size_t place);

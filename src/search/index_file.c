@@ -158,13 +158,28 @@ mien_status mien_index_open(const char *path, const mien_index_opts *opts, mien_
 
 /* ---- checking mapped blocks ---- */
 
+/* Numbers of places as a writer makes them: what a damaged file of good checksums could bring is NaN and the
+ * like. */
+static bool sane(const mien__block *b, const mien__idx_entry *e)
+{
+    size_t live = 0;
+    for (size_t i = 0; i < MIEN__BLOCK; i++) {
+        const bool taken = b->error[i] >= 0;
+        if (taken ? !(b->error[i] <= 1 && b->scale[i] > 0 && b->scale[i] <= 1 && i < e->used)
+                  : b->error[i] != -INFINITY)
+            return false;
+        live += taken;
+    }
+    return live == e->live;
+}
+
 static bool matches(const mien_index *ix, size_t b)
 {
     const mien__block *const block = mien__index_block(ix, b);
     mien__idx_entry e;
     entry_of(ix, b, false, &e);
     const size_t bytes = block->signs ? ix->layout.coded_bytes : ix->layout.plain_bytes;
-    return mien__idx_sum_ok(ix->kernels, block->codes, bytes, &e);
+    return mien__idx_sum_ok(ix->kernels, block->codes, bytes, &e) && sane(block, &e);
 }
 
 mien_status mien__block_ready(mien_index *ix, size_t b, mien_error *err)
@@ -218,7 +233,7 @@ static mien_status put_block(mien_index *ix, mien__new_file *f, const mien__idx_
     if (h->coded && b->own_signs) {
         memset(work, 0, h->block_bytes);
         memcpy(work, b->codes, l->signs_at);
-        memcpy(work + l->signs_at, b->signs, MIEN__BLOCK_TILES * l->sign_tile_bytes);
+        memcpy(work + l->signs_at, b->signs, l->sign_block_bytes);
         src = work;
     }
     if (h->sealed) {

@@ -33,7 +33,7 @@ void mien__quantize(const float *vec, size_t dim, size_t dim_padded, int8_t *cod
 {
     float most = 0;
     for (size_t i = 0; i < dim; i++)
-        most = fmaxf(most, fabsf(vec[i]));
+        most = fabsf(vec[i]) > most ? fabsf(vec[i]) : most;
     const float scale = most / 127;
     double sum = 0;
     for (size_t i = 0; i < dim; i++) {

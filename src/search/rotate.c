@@ -70,22 +70,27 @@ void mien__rotate(const mien__rotation *r, float *x)
     }
 }
 
+/* Byte b of a place's code, of all planes counted through. */
+static uint8_t *sign_byte(const mien__index_layout *l, uint8_t *signs, size_t place, size_t b)
+{
+    const size_t tile = b / l->sign_bytes * MIEN__BLOCK_TILES + place / MIEN__TILE;
+    return signs + tile * l->sign_tile_bytes + b % l->sign_bytes * MIEN__TILE + place % MIEN__TILE;
+}
+
 void mien__signs_put(const mien__index_layout *l, uint8_t *signs, size_t place, const float *y)
 {
-    uint8_t *const tile = signs + place / MIEN__TILE * l->sign_tile_bytes + place % MIEN__TILE;
     for (size_t b = 0; b < MIEN__SIGN_PLANES * l->sign_bytes; b++) {
         unsigned v = 0;
         for (size_t i = 0; i < 8; i++)
             v |= (unsigned)(y[8 * b + i] >= 0) << i;
-        tile[b * MIEN__TILE] = (uint8_t)v;
+        *sign_byte(l, signs, place, b) = (uint8_t)v;
     }
 }
 
 void mien__signs_clear(const mien__index_layout *l, uint8_t *signs, size_t place)
 {
-    uint8_t *const tile = signs + place / MIEN__TILE * l->sign_tile_bytes + place % MIEN__TILE;
     for (size_t b = 0; b < MIEN__SIGN_PLANES * l->sign_bytes; b++)
-        tile[b * MIEN__TILE] = 0;
+        *sign_byte(l, signs, place, b) = 0;
 }
 
 size_t mien__sign_query_bytes(const mien__index_layout *l)

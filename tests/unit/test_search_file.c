@@ -319,7 +319,7 @@ static void self_test_catches_a_changed_store_and_a_changed_index(void **state)
     for (size_t i = 0; i < MIEN__BLOCK; i++)
         b->scale[i] = -b->scale[i];
     /* signs that say something else */
-    for (size_t i = 0; i < MIEN__BLOCK_TILES * ix->layout.sign_tile_bytes; i++)
+    for (size_t i = 0; i < ix->layout.sign_block_bytes; i++)
         b->signs[i] = (uint8_t)~b->signs[i];
     assert_int_equal(mien_index_check(ix, 100, NULL, NULL, &err), MIEN_E_INDEX_UNSURE);
     mien_index_free(ix);

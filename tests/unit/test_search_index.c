@@ -192,7 +192,7 @@ static void removal_overwrites_the_bytes(void **state)
         assert_int_equal(b->codes[i], 0);
     for (size_t i = 0; i < MIEN__BLOCK; i++)
         assert_true(b->ids[i] == 0 && b->persons[i] == 0 && b->scale[i] == 0 && b->error[i] < 0);
-    for (size_t i = 0; i < MIEN__BLOCK_TILES * ix->layout.sign_tile_bytes; i++)
+    for (size_t i = 0; i < ix->layout.sign_block_bytes; i++)
         assert_int_equal(b->signs[i], 0);
     for (size_t i = 0; i < s.n * s.dim; i++)
         assert_true(b->floats[i] == 0);
@@ -283,7 +283,7 @@ static void a_search_done_before_allocates_nothing(void **state)
 {
     (void)state;
     sf_store s = sf_store_new(6, 5000, 64, 2);
-    mien_index *const ix = make(64, 2, MIEN_INDEX_CODED_ALWAYS, true);
+    mien_index *const ix = make(64, 1, MIEN_INDEX_CODED_ALWAYS, true);
     sf_add_all(ix, &s);
     mien_search_opts o = MIEN_SEARCH_OPTS_INIT;
     o.scan_all = 1;
