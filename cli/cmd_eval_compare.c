@@ -69,7 +69,7 @@ static void print_text(const mien_eval_comparison *c, const char *a, const char 
         printf("; by people (%zu)\n\n", c->n_people);
     else
         fputs("; people are unknown, so pairs are taken as independent\n\n", stdout);
-    printf("%-18s %10s %10s %10s   %-24s\n", "", "A", "B", "B - A", "95 % of B - A");
+    printf("%-18s %10s %10s %10s   %s\n", "", "A", "B", "B - A", "95 % of B - A");
     for (size_t i = 0; i < c->n; i++) {
         const mien_eval_difference *d = &c->v[i];
         printf("%-18s %9.4f%% %9.4f%% %+9.4f%%   %+.4f to %+.4f   %s\n", d->name, 100 * d->a, 100 * d->b,

@@ -24,7 +24,7 @@ void mien__eval_histogram(mien__text *t, const uint64_t *mated, const uint64_t *
         .id = "scores",
         .title = "Scores",
         .x_name = "score",
-        .y_name = "share of the pairs of a kind, %",
+        .y_name = "share of each kind, %",
         .x_factor = 1,
         .y_factor = 100,
         .y_from_zero = true,

@@ -114,7 +114,7 @@ static void search_plots(mien__text *t, const mien_eval_search_summary *s)
     const mien__plot plot = { .id = "cmc",
                               .title = "Cumulative match characteristic",
                               .x_name = "rank",
-                              .y_name = "right person within that rank, %",
+                              .y_name = "found within the rank, %",
                               .x_factor = 1,
                               .y_factor = 100,
                               .n_curves = 1,
