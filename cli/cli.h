@@ -246,6 +246,8 @@ extern const cli_verb cli_verb_eval_folder;
 extern const cli_verb cli_verb_eval_scores;
 extern const cli_verb cli_verb_eval_identify;
 extern const cli_verb cli_verb_eval_compare;
+extern const cli_verb cli_verb_serve;
+extern const cli_verb cli_verb_serve_key;
 extern const cli_verb cli_verb_model_list;
 extern const cli_verb cli_verb_model_info;
 extern const cli_verb cli_verb_model_import;

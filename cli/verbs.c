@@ -38,6 +38,8 @@ static const cli_verb *const verbs[] = {
     &cli_verb_eval_scores,
     &cli_verb_eval_identify,
     &cli_verb_eval_compare,
+    &cli_verb_serve,
+    &cli_verb_serve_key,
     &cli_verb_model_list,
     &cli_verb_model_info,
     &cli_verb_model_import,
