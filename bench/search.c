@@ -48,7 +48,8 @@ void faiss_flat(const float *queries, size_t n_q, size_t k, float *ret_sim, int6
 {
     (void)queries, (void)n_q, (void)k, (void)ret_sim, (void)ret_ids;
 }
-void faiss_coded(const float *queries, size_t n_q, size_t k, double k_factor, float *ret_sim, int64_t *ret_ids)
+void faiss_coded(const float *queries, size_t n_q, size_t k, double k_factor, float *ret_sim,
+                 int64_t *ret_ids)
 {
     (void)k_factor;
     faiss_flat(queries, n_q, k, ret_sim, ret_ids);

@@ -11,7 +11,8 @@ enum { DIM = 32, FIXED = 5000, MOVING = 300, ROUNDS = 40, SEARCHERS = 3 };
 static sf_store store;
 static mien_index *ix;
 static atomic_int stop, faults;
-/* Of each moving row, modulo 3: 0 in the index for certain, 1 for certain not, 2 being changed. Only grows. */
+/* Of each moving row, modulo 3: 0 in the index for certain, 1 for certain not, 2 being changed. Only grows.
+ */
 static atomic_int is_there[MOVING];
 static atomic_long searches;
 
