@@ -242,6 +242,16 @@ static json_t *faceless(mien_gallery *g)
     return json_array();
 }
 
+static bool is_faceless(mien_gallery *g, const char *name)
+{
+    json_t *names = faceless(g);
+    bool found = false;
+    for (size_t i = 0; !found && i < json_array_size(names); i++)
+        found = !strcmp(json_string_value(json_array_get(names, i)), name);
+    json_decref(names);
+    return found;
+}
+
 /* Add or drop one; the rest stays. */
 static mien_status set_faceless(mien_gallery *g, const char *name, bool there, bool *ret_was, mien_error *err)
 {
@@ -291,7 +301,7 @@ static void run_add_subject(api_call *c)
         return;
     if (!name || !*name || strlen(name) > 1000)
         api_fail(c, 400, "BAD_ARGUMENT", "subject is missing or too long");
-    else if (mien_gallery_find(g, name, &id, NULL) == MIEN_OK)
+    else if (mien_gallery_find(g, name, &id, NULL) == MIEN_OK || is_faceless(g, name))
         api_fail(c, 400, "EXISTS", "Subject %s already exists", name);
     else if (set_faceless(g, name, true, &was, &err))
         api_fail_status(c, &err);
