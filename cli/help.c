@@ -89,6 +89,21 @@ static size_t count_rare(const cli_verb *verb)
     return n;
 }
 
+/* "Exit: ...", broken between words at 80 columns. */
+static void exit_line(FILE *f, const char *text)
+{
+    enum { INDENT = 6, ROOM = 80 - INDENT };
+    for (const char *lead = "Exit: "; *text; lead = "      ") {
+        size_t n = strlen(text);
+        if (n > ROOM)
+            for (n = ROOM; n > 1 && text[n] != ' ';)
+                n--;
+        fprintf(f, "%s%.*s\n", lead, (int)n, text);
+        text += n;
+        text += *text == ' ';
+    }
+}
+
 void cli_help_short(const cli_verb *verb, FILE *f)
 {
     const cli_option *o = NULL;
@@ -102,7 +117,7 @@ void cli_help_short(const cli_verb *verb, FILE *f)
     if (verb->examples && verb->examples[0].what)
         fprintf(f, "Example: %s\n", verb->examples[0].command);
     if (verb->exits)
-        fprintf(f, "Exit: %s\n", verb->exits);
+        exit_line(f, verb->exits);
     const size_t rare = count_rare(verb);
     if (rare)
         fprintf(f, "%zu more option%s: mien %s --help\n", rare, rare == 1 ? "" : "s", verb->name);
@@ -146,7 +161,11 @@ static void short_list(FILE *f)
     for (size_t i = 0; (v = cli_verb_at(i)) != NULL; i++) {
         char word[32];
         snprintf(word, sizeof word, "%.*s", (int)strcspn(v->name, " "), v->name);
-        const char *const common = strchr(v->name, ' ') ? cli_group_brief(word) : "";
+        const bool second = strchr(v->name, ' ') != NULL;
+        const char *const common = second ? cli_group_brief(word) : "";
+        int used = 0;
+        if (second && cli_verb_find(1, (char *[]){ word }, &used))
+            continue; /* "serve key" under "serve" */
         if (!common[0])
             fprintf(f, "  %-16s %s\n", v->name, v->brief);
         else if (strcmp(word, done) != 0)
@@ -169,9 +188,7 @@ void cli_help_program(FILE *f, bool full)
           f);
     if (!full) {
         short_list(f);
-        fputs("\n  mien VERB -h     one screen on a verb, or the verbs of a group; --help: all of it\n"
-              "  mien --help      every verb, formats, models, exit codes\n",
-              f);
+        fputs("\n  mien VERB -h: one screen on it, --help: all; mien --help: every verb, exit codes\n", f);
         return;
     }
     verb_list(f, NULL);
