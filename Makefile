@@ -5,7 +5,7 @@ FUZZ_SECONDS ?= 60
 SOAK_RUNS ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help build setup demo check test soak asan tsan fuzz bench bench-train parity accuracy docs cross format install clean
+.PHONY: help build setup demo check test soak asan tsan fuzz bench bench-search bench-train parity accuracy docs cross format install clean
 
 # $(call build,preset): configure if needed and build
 build = cmake --preset $(1) -DCMAKE_INSTALL_PREFIX=$(PREFIX) >build/$(1).log 2>&1 || { cat build/$(1).log; exit 1; }; \
@@ -53,6 +53,9 @@ fuzz: ## run every fuzz target for FUZZ_SECONDS (default 60)
 
 bench: setup build ## measure speed beside the peers found on this machine
 	@python3 bench/run.py
+
+bench-search: setup build ## measure the search index beside FAISS
+	@python3 bench/search.py $(BENCH_ARGS)
 
 bench-train: setup build ## measure training beside PyTorch
 	@cmake --build --preset release -j $(JOBS) --target mien_both >/dev/null

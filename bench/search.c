@@ -38,6 +38,27 @@ static struct {
     const char *npy, *dir, *only, *file;
 } opt = { 1000000, 512, 2000, 1, 1, 5, 1, 1, 1, 0.4, NULL, "/tmp", NULL, NULL };
 
+#ifdef NO_FAISS
+int faiss_make(const float *x, size_t n, size_t dim, int threads, int pq)
+{
+    (void)x, (void)n, (void)dim, (void)threads, (void)pq;
+    return 0;
+}
+void faiss_flat(const float *queries, size_t n_q, size_t k, float *ret_sim, int64_t *ret_ids)
+{
+    (void)queries, (void)n_q, (void)k, (void)ret_sim, (void)ret_ids;
+}
+void faiss_coded(const float *queries, size_t n_q, size_t k, double k_factor, float *ret_sim,
+                 int64_t *ret_ids)
+{
+    (void)k_factor;
+    faiss_flat(queries, n_q, k, ret_sim, ret_ids);
+}
+void faiss_free(void)
+{
+}
+#endif
+
 static float *vecs; /* [n][dim]: the store */
 
 static void die(const char *what)

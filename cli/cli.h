@@ -87,6 +87,8 @@ const cli_verb *cli_verb_at(size_t index);
 const cli_verb *cli_verb_find(int argc, char **argv, int *ret_used);
 /* The word before the blank of at least one verb, such as "model". */
 bool cli_is_group(const char *word);
+/* What its verbs have in common; "" when it has no line. */
+const char *cli_group_brief(const char *word);
 
 /* Walk a verb's options over its tables: option 0, 1, ...; NULL past the end. */
 const cli_option *cli_option_at(const cli_verb *verb, size_t index);
@@ -219,9 +221,33 @@ extern const cli_verb cli_verb_enroll;
 extern const cli_verb cli_verb_identify;
 extern const cli_verb cli_verb_watch;
 extern const cli_verb cli_verb_cluster;
+extern const cli_verb cli_verb_gallery_create;
+extern const cli_verb cli_verb_gallery_info;
+extern const cli_verb cli_verb_gallery_list;
+extern const cli_verb cli_verb_gallery_show;
+extern const cli_verb cli_verb_gallery_rename;
+extern const cli_verb cli_verb_gallery_edit;
+extern const cli_verb cli_verb_gallery_merge;
+extern const cli_verb cli_verb_gallery_split;
+extern const cli_verb cli_verb_gallery_undo;
+extern const cli_verb cli_verb_gallery_remove;
+extern const cli_verb cli_verb_gallery_expire;
+extern const cli_verb cli_verb_gallery_export;
+extern const cli_verb cli_verb_gallery_import;
+extern const cli_verb cli_verb_gallery_migrate;
+extern const cli_verb cli_verb_gallery_verify;
+extern const cli_verb cli_verb_gallery_backup;
+extern const cli_verb cli_verb_gallery_rekey;
+extern const cli_verb cli_verb_gallery_audit;
+extern const cli_verb cli_verb_gallery_calibrate;
 extern const cli_verb cli_verb_calibrate;
 extern const cli_verb cli_verb_eval_pairs;
+extern const cli_verb cli_verb_eval_folder;
+extern const cli_verb cli_verb_eval_scores;
 extern const cli_verb cli_verb_eval_identify;
+extern const cli_verb cli_verb_eval_compare;
+extern const cli_verb cli_verb_serve;
+extern const cli_verb cli_verb_serve_key;
 extern const cli_verb cli_verb_model_list;
 extern const cli_verb cli_verb_model_info;
 extern const cli_verb cli_verb_model_import;

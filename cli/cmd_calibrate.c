@@ -4,16 +4,12 @@
  * is refused, with what could be claimed instead. The curve is printed, written to a file, kept with a
  * gallery.
  */
-#include "json.h"
-#include "labelled.h"
-#include <math.h>
+#include "calibrate.h"
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
 typedef struct calibrate_opts {
-    cli_common common; /* first */
-    const char *data, *model, *gallery, *out, *key_file;
+    cli_gallery_common base; /* first */
+    const char *data, *model, *out;
     double target;
     int aligned, format;
 } calibrate_opts;
@@ -44,19 +40,11 @@ static const cli_option options[] = {
     { .name = "gallery",
       .letter = 'g',
       .kind = CLI_TEXT,
-      .offset = offsetof(calibrate_opts, gallery),
+      .offset = offsetof(calibrate_opts, base.gallery),
       .value = "G",
       .hint = CLI_FILES,
       .brief = "keep the calibration with this gallery",
       .more = "`mien identify` goes by it from then on. The gallery's model must be the one used here." },
-    { .name = "key-file",
-      .kind = CLI_TEXT,
-      .offset = offsetof(calibrate_opts, key_file),
-      .value = "FILE",
-      .hint = CLI_FILES,
-      .rare = 1,
-      .brief = "key of an encrypted gallery",
-      .more = "Or a passphrase in the environment variable MIEN_PASSPHRASE." },
     { .name = "out",
       .letter = 'o',
       .kind = CLI_TEXT,
@@ -86,167 +74,6 @@ static const cli_option options[] = {
     { 0 },
 };
 
-typedef struct calibrate_run {
-    const calibrate_opts *opts;
-    const labelled_set *set;
-    mien_curve *curve;
-    mien_curve_point point; /* chosen */
-    mien_estimate threshold;
-} calibrate_run;
-
-/* The curve between its points, rates by rate and misses by neighbour. */
-static mien_status choose(calibrate_run *run, double target, mien_error *err)
-{
-    const mien_curve_info *info = mien_curve_info_of(run->curve);
-    const double rate = target > 0 ? target : info->points[0].fmr.value;
-    const mien_status st = mien_curve_threshold(run->curve, rate, &run->threshold, err);
-    if (st)
-        return st;
-    size_t i = 0; /* misses grow with the threshold: those of the stricter point are no less */
-    while (i + 1 < info->n_points && info->points[i + 1].threshold >= run->threshold.value - 1e-9)
-        i++;
-    run->point = info->points[i];
-    run->point.threshold = run->threshold.value;
-    return mien_curve_fmr(run->curve, run->threshold.value, &run->point.fmr, err);
-}
-
-static void print_size(const calibrate_run *run)
-{
-    static const uint64_t sizes[] = { 10, 100, 1000, 10000 };
-    puts("\nin a search for one of N people, at which 1 stranger in 100 is taken for somebody:");
-    for (size_t i = 0; i < CLI_COUNTOF(sizes); i++) {
-        mien_estimate one, five;
-        mien_search_size size = { sizes[i], 1 };
-        mien_error err = MIEN_ERROR_INIT;
-        if (mien_curve_search_threshold(run->curve, &size, 0.01, &one, &err)) {
-            printf("  N = %-6llu not supported by these pictures\n", (unsigned long long)sizes[i]);
-            return;
-        }
-        size.pictures = 5;
-        printf("  N = %-6llu threshold %.4f", (unsigned long long)sizes[i], one.value);
-        if (mien_curve_search_threshold(run->curve, &size, 0.01, &five, &err) == MIEN_OK)
-            printf(" with one picture each, %.4f with five", five.value);
-        puts("");
-    }
-}
-
-static void print_text(const calibrate_run *run)
-{
-    const mien_curve_info *c = mien_curve_info_of(run->curve);
-    const mien_curve_point *p = &run->point;
-    char words[48];
-    printf("people      %llu, %llu pictures (%zu without a face, %zu unusable)\n",
-           (unsigned long long)c->n_people, (unsigned long long)c->n_pictures, run->set->n_no_face,
-           run->set->n_bad);
-    printf("compared    %llu pairs of strangers, worth %.0f independent ones; %llu pairs of one person\n",
-           (unsigned long long)c->n_nonmated, c->n_independent, (unsigned long long)c->n_mated);
-    mien_rate_words(&p->fmr, words, sizeof words);
-    printf("threshold   %.4f (95 %%: %.4f to %.4f)\n", run->threshold.value, run->threshold.lo,
-           run->threshold.hi);
-    printf("false match %.3g (95 %%: %.2g to %.2g): %s strangers would look this alike\n", p->fmr.value,
-           p->fmr.lo, p->fmr.hi, words);
-    if (p->fnmr.value >= 0)
-        printf("missed      %.1f %% of pairs of one person (95 %%: %.1f to %.1f)\n", 100 * p->fnmr.value,
-               100 * p->fnmr.lo, 100 * p->fnmr.hi);
-    printf("\n%10s  %9s  %-22s  %s\n", "FMR", "threshold", "95 % of the rate",
-           c->n_mated ? "FNMR (95 %)" : "");
-    for (size_t i = 0; i < c->n_points; i++) {
-        const mien_curve_point *q = &c->points[i];
-        printf("%10.2g  %9.4f  %-9.2g to %-9.2g", q->fmr.value, q->threshold, q->fmr.lo, q->fmr.hi);
-        if (q->fnmr.value >= 0)
-            printf("  %.2f %% (%.2f to %.2f)", 100 * q->fnmr.value, 100 * q->fnmr.lo, 100 * q->fnmr.hi);
-        puts("");
-    }
-    print_size(run);
-}
-
-static json_t *estimate_json(const mien_estimate *e)
-{
-    return e->value < 0 ? json_null()
-                        : json_pack("{s:f,s:[f,f]}", "value", e->value, "interval95", e->lo, e->hi);
-}
-
-static void print_json(const calibrate_run *run, const char *curve)
-{
-    json_t *page = json_object();
-    cli_json_set(page, "people", json_integer((json_int_t)mien_curve_info_of(run->curve)->n_people));
-    cli_json_set(page, "pictures", json_integer((json_int_t)mien_curve_info_of(run->curve)->n_pictures));
-    cli_json_set(page, "failures_to_detect", json_integer((json_int_t)run->set->n_no_face));
-    cli_json_set(page, "bad_files", json_integer((json_int_t)run->set->n_bad));
-    cli_json_set(page, "threshold", estimate_json(&run->threshold));
-    cli_json_set(page, "fmr", estimate_json(&run->point.fmr));
-    cli_json_set(page, "fnmr", estimate_json(&run->point.fnmr));
-    cli_json_set(page, "calibration", json_loads(curve, 0, NULL));
-    cli_json_page(stdout, page);
-}
-
-static int write_file(const char *path, const char *text)
-{
-    cli_out out;
-    const int rc = cli_out_open(&out, path);
-    if (rc != CLI_YES)
-        return rc;
-    fputs(text, out.f);
-    return cli_out_commit(&out);
-}
-
-static int keep(const calibrate_run *run, mien_gallery *gallery)
-{
-    mien_error err = MIEN_ERROR_INIT;
-    char *text = NULL;
-    if (mien_curve_to_json(run->curve, &text, &err) != MIEN_OK)
-        return cli_fail(&err);
-    int rc = CLI_YES;
-    if (gallery && mien_curve_to_gallery(run->curve, gallery, &err) != MIEN_OK)
-        rc = cli_fail_path(run->opts->gallery, &err);
-    if (rc == CLI_YES && run->opts->out)
-        rc = write_file(run->opts->out, text);
-    if (rc == CLI_YES && run->opts->format == 1)
-        print_json(run, text);
-    else if (rc == CLI_YES)
-        print_text(run);
-    mien_curve_text_free(text);
-    return rc;
-}
-
-static int fit(calibrate_run *run, const mien_model *model, mien_gallery *gallery)
-{
-    mien_error err = MIEN_ERROR_INIT;
-    mien_curve_fit_opts fo = MIEN_CURVE_FIT_OPTS_INIT;
-    mien_curve *base = NULL;
-    float *vecs = NULL;
-    uint32_t *people = NULL;
-    char fingerprint[65], date[16] = "";
-    const time_t now = time(NULL);
-    struct tm tm;
-    if (gmtime_r(&now, &tm))
-        strftime(date, sizeof date, "%Y-%m-%d", &tm);
-    if (mien_model_fingerprint(model, fingerprint, &err) != MIEN_OK)
-        return cli_fail(&err);
-    mien_status st = mien_curve_of_model(model, &base, &err);
-    if (st && st != MIEN_E_NOT_FOUND)
-        return cli_fail(&err);
-    char *protocol = cli_format("own pictures: every two of %zu, %s; mien %s", run->set->n_embedded,
-                                run->opts->aligned ? "aligned crops" : "most central face", mien_version());
-    fo.model = fingerprint;
-    fo.protocol = protocol;
-    fo.date = date;
-    fo.base = base;
-    fo.target_fmr = run->opts->target > 0 ? run->opts->target : 0;
-    labelled_pack(run->set, &vecs, &people);
-    st = mien_curve_fit(vecs, people, run->set->n_embedded, run->set->dim, &fo, &run->curve, &err);
-    if (!st)
-        st = choose(run, fo.target_fmr, &err);
-    const int rc = st ? cli_fail_path(run->opts->data, &err) : keep(run, gallery);
-    explicit_bzero(vecs, run->set->n_embedded * run->set->dim * sizeof *vecs);
-    free(vecs);
-    free(people);
-    free(protocol);
-    mien_curve_free(base);
-    mien_curve_free(run->curve);
-    return rc;
-}
-
 static int run(void *p, int argc, char **argv)
 {
     const calibrate_opts *opts = p;
@@ -260,22 +87,35 @@ static int run(void *p, int argc, char **argv)
     int rc = labelled_read(&set, opts->data, true);
     if (rc != CLI_YES)
         return rc;
-    rc = cli_models_load(&models, !opts->aligned, opts->common.detector, true, opts->model);
+    rc = cli_models_load(&models, !opts->aligned, opts->base.common.detector, true, opts->model);
     if (rc == CLI_YES)
-        rc = cli_kits_new(&kits, &models, &opts->common, set.files.n, false);
+        rc = cli_kits_new(&kits, &models, &opts->base.common, set.files.n, false);
     mien_gallery *gallery = NULL;
-    if (rc == CLI_YES && opts->gallery) /* before the work: a wrong key shows at once */
-        rc = labelled_gallery_open(opts->gallery, opts->key_file, MIEN_GALLERY_WRITE, models.embed, &gallery);
+    const cli_gallery_how how = { .mode = MIEN_GALLERY_WRITE, .embedder = models.embed, .no_index = true };
+    if (rc == CLI_YES && opts->base.gallery) /* before the work: a wrong key shows at once */
+        rc = cli_gallery_open(&opts->base, opts->base.gallery, &how, &gallery);
     if (rc == CLI_YES) {
         labelled_embed(&set, &kits, (size_t)mien_model_info_of(models.embed)->embedding_len, opts->aligned,
-                       opts->common.quiet);
-        calibrate_run r = { .opts = opts, .set = &set };
-        if (!cli_stopped() && !set.n_embedded) {
-            cli_say_path(opts->data, "no face in any picture");
-            rc = CLI_INPUT;
-        } else if (!cli_stopped()) {
-            rc = fit(&r, models.embed, gallery);
+                       opts->base.common.quiet);
+        char *protocol =
+            cli_format("own pictures, %s", opts->aligned ? "aligned crops" : "most central face");
+        calibrate_job job = { .data = opts->data,
+                              .model = models.embed,
+                              .keep = gallery,
+                              .keep_path = opts->base.gallery,
+                              .out = opts->out,
+                              .protocol = protocol,
+                              .target = opts->target,
+                              .json = opts->format == 1,
+                              .n = set.n_embedded,
+                              .dim = set.dim,
+                              .n_no_face = set.n_no_face,
+                              .n_bad = set.n_bad };
+        if (!cli_stopped()) {
+            labelled_pack(&set, &job.vecs, &job.people);
+            rc = calibrate_run(&job);
         }
+        free(protocol);
         rc = cli_worse(rc, set.n_bad ? CLI_INPUT : CLI_YES);
     }
     mien_gallery_free(gallery);
@@ -305,9 +145,167 @@ const cli_verb cli_verb_calibrate = {
         "they do support.\n\n"
         "Every model has a calibration of its own; this one replaces it for the people it was made for.",
     .exits = "0 calibrated, 2 usage, 3 too few pictures or a bad file, 4 no model",
-    .tables = { options, cli_detector_options, cli_detect_options, cli_input_options },
+    .tables = { options, cli_key_options, cli_detector_options, cli_detect_options, cli_input_options },
     .examples = examples,
     .opts_bytes = sizeof(calibrate_opts),
     .hint = CLI_NOTHING,
     .run = run,
+};
+
+/* ---- gallery calibrate ---- */
+
+typedef struct gallery_opts {
+    cli_gallery_common base; /* first */
+    const char *model, *out;
+    double target;
+    int format;
+} gallery_opts;
+
+static const cli_option gallery_options[] = {
+    { .name = "target-fmr",
+      .kind = CLI_REAL,
+      .offset = offsetof(gallery_opts, target),
+      .value = "X",
+      .min = 1e-12,
+      .max = 0.2,
+      .brief = "false match rate wanted, such as 1e-3; refused where the gallery is too small for it" },
+    { .name = "out",
+      .letter = 'o',
+      .kind = CLI_TEXT,
+      .offset = offsetof(gallery_opts, out),
+      .value = "FILE",
+      .hint = CLI_FILES,
+      .brief = "write the calibration as JSON" },
+    { .name = "model",
+      .letter = 'm',
+      .kind = CLI_TEXT,
+      .offset = offsetof(gallery_opts, model),
+      .value = "M",
+      .hint = CLI_MODELS,
+      .brief = "the gallery's model, when it is not the default: name or path" },
+    { .name = "format",
+      .letter = 'f',
+      .kind = CLI_CHOICE,
+      .offset = offsetof(gallery_opts, format),
+      .value = "text|json",
+      .def = "text",
+      .brief = "how to print" },
+    { 0 },
+};
+
+typedef struct gather {
+    mien_gallery *gallery;
+    int64_t *people, *faces; /* ids; of faces with their people's place */
+    uint32_t *person;
+    size_t n_people, n_faces, people_capacity, faces_capacity;
+} gather;
+
+static int gather_person(void *user, const mien_person *person)
+{
+    gather *g = user;
+    if (g->n_people == g->people_capacity) {
+        g->people_capacity = g->people_capacity ? 2 * g->people_capacity : 256;
+        g->people = cli_grow(g->people, g->people_capacity, sizeof *g->people);
+    }
+    g->people[g->n_people++] = person->id;
+    return 0;
+}
+
+static int gather_face(void *user, const mien_gallery_face *face)
+{
+    gather *g = user;
+    if (face->outlier) /* perhaps not the person: a pair with it would say nothing */
+        return 0;
+    if (g->n_faces == g->faces_capacity) {
+        g->faces_capacity = g->faces_capacity ? 2 * g->faces_capacity : 256;
+        g->faces = cli_grow(g->faces, g->faces_capacity, sizeof *g->faces);
+        g->person = cli_grow(g->person, g->faces_capacity, sizeof *g->person);
+    }
+    g->faces[g->n_faces] = face->id;
+    g->person[g->n_faces++] = (uint32_t)(g->n_people - 1);
+    return 0;
+}
+
+/* Every face's template, outliers left out. */
+static mien_status gather_all(gather *g, calibrate_job *job, mien_error *err)
+{
+    mien_status st = mien_gallery_people(g->gallery, NULL, 0, 0, gather_person, g, err);
+    const size_t n_people = g->n_people;
+    for (size_t i = 0; !st && i < n_people; i++) {
+        g->n_people = i + 1; /* the place that gather_face() notes */
+        st = mien_gallery_faces(g->gallery, g->people[i], gather_face, g, err);
+    }
+    if (st)
+        return st;
+    job->n = g->n_faces;
+    job->vecs = cli_alloc(g->n_faces * job->dim, sizeof *job->vecs);
+    job->people = cli_alloc(g->n_faces, sizeof *job->people);
+    for (size_t i = 0; !st && i < g->n_faces; i++) {
+        job->people[i] = g->person[i];
+        st = mien_gallery_face_template(g->gallery, g->faces[i], job->vecs + i * job->dim, err);
+    }
+    return st;
+}
+
+static int run_gallery(void *p, int argc, char **argv)
+{
+    const gallery_opts *opts = p;
+    cli_models models = { NULL, NULL };
+    gather g = { 0 };
+    mien_error err = MIEN_ERROR_INIT;
+    const char *path = NULL;
+    int rc =
+        cli_gallery_operand(&cli_verb_gallery_calibrate, &opts->base, 0, CLI_NO_MORE, &argc, &argv, &path);
+    if (rc == CLI_YES)
+        rc = cli_models_load(&models, false, NULL, true, opts->model);
+    const cli_gallery_how how = { .mode = MIEN_GALLERY_WRITE, .embedder = models.embed, .no_index = true };
+    if (rc == CLI_YES)
+        rc = cli_gallery_open(&opts->base, path, &how, &g.gallery);
+    if (rc == CLI_YES) {
+        calibrate_job job = { .data = path,
+                              .model = models.embed,
+                              .keep = g.gallery,
+                              .keep_path = path,
+                              .out = opts->out,
+                              .protocol = "the gallery's own people",
+                              .target = opts->target,
+                              .json = opts->format == 1,
+                              .dim = (size_t)mien_model_info_of(models.embed)->embedding_len };
+        if (gather_all(&g, &job, &err) != MIEN_OK) {
+            free(job.vecs);
+            free(job.people);
+            rc = cli_fail_path(path, &err);
+        } else {
+            rc = calibrate_run(&job);
+        }
+    }
+    free(g.people);
+    free(g.faces);
+    free(g.person);
+    mien_gallery_free(g.gallery);
+    cli_models_free(&models);
+    return rc;
+}
+
+static const cli_example gallery_examples[] = {
+    { "have a gallery go by its own people", "mien gallery calibrate staff.mg" },
+    { NULL, NULL },
+};
+
+const cli_verb cli_verb_gallery_calibrate = {
+    .name = "gallery calibrate",
+    .operands = "G",
+    .brief = "fit a gallery's thresholds to its own people",
+    .about =
+        "What `mien calibrate` does with a folder, with the faces that are enrolled: those of different "
+        "people "
+        "are pairs of strangers. It is worth it from some two hundred people on; the model's own calibration "
+        "stands on more than a small gallery has. Enrolled faces are better pictures than a camera's: where "
+        "probes are poorer, calibrate with a folder of such pictures.",
+    .exits = "0 calibrated, 2 usage, 3 too few people or a bad gallery, 4 no model",
+    .tables = { cli_gallery_options, gallery_options, cli_key_options },
+    .examples = gallery_examples,
+    .opts_bytes = sizeof(gallery_opts),
+    .hint = CLI_FILES,
+    .run = run_gallery,
 };

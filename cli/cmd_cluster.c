@@ -11,14 +11,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-typedef struct cluster_opts {
-    cli_common common; /* first */
-    const char *state, *model, *sheet;
-    int format, anew, judge, poor, min_faces, neighbours, undo;
-    double fmr, link_fmr;
-    const char *name, *not_this, *merge, *split, *forget;
-} cluster_opts;
-
 #define OPT(field) .offset = offsetof(cluster_opts, field)
 
 static const cli_option options[] = {
@@ -149,218 +141,6 @@ static const cli_option options[] = {
 
 enum { TEXT, JSON, CSV };
 
-typedef struct cluster_run {
-    const cluster_opts *opts;
-    mien_album *album;
-    cli_file *files; /* those to be read */
-    size_t n_files, dim;
-    int exit_code;
-    bool failed;
-} cluster_run;
-
-/* ---- reading pictures ---- */
-
-typedef struct seen_picture {
-    mien_status status;
-    mien_error err;
-    mien_album_picture picture;
-    mien_album_new_face *faces;
-    float *vecs;
-    size_t n;
-} seen_picture;
-
-/* Its size and time, so that a change is noticed; zeros when it cannot be looked at, which reading will say.
- */
-static mien_album_picture picture_at(const char *path)
-{
-    struct stat st;
-    mien_album_picture p = { path, 0, 0, 0, 0 };
-    if (stat(path, &st) == 0) {
-        p.bytes = (int64_t)st.st_size;
-        p.time_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
-    }
-    return p;
-}
-
-static mien_status embed(const cluster_run *run, cli_kit *kit, const cli_seen *seen, size_t i,
-                         seen_picture *r)
-{
-    const mien_image_view view = mien_image_view_of(seen->image);
-    mien_quality quality;
-    float *const vec = r->vecs + r->n * run->dim;
-    mien_status st = mien_embed_face(kit->embedder, view, &seen->faces[i], vec, &r->err);
-    if (st == MIEN_OK)
-        st = mien_quality_measure(view, &seen->faces[i], &quality, &r->err);
-    if (st == MIEN_OK)
-        r->faces[r->n++] =
-            (mien_album_new_face){ cli_seen_face(seen, i),
-                                   run->opts->poor || mien_quality_reason(&quality, NULL) == MIEN_REASON_NONE
-                                       ? fmaxf(quality.score, 1e-3f)
-                                       : 0,
-                                   vec };
-    return st;
-}
-
-static void *work(void *ctx, void *worker, size_t item)
-{
-    const cluster_run *run = ctx;
-    cli_seen seen = { 0 };
-    seen_picture *r = cli_alloc(1, sizeof *r);
-    r->picture = picture_at(run->files[item].path);
-    r->status = cli_see(worker, run->files[item].path, &seen, &r->err);
-    if (r->status != MIEN_OK)
-        return r;
-    r->picture.width = seen.width;
-    r->picture.height = seen.height;
-    r->faces = cli_alloc(seen.n, sizeof *r->faces);
-    r->vecs = cli_alloc(seen.n * run->dim, sizeof *r->vecs);
-    for (size_t i = 0; i < seen.n && r->status == MIEN_OK; i++)
-        r->status = embed(run, worker, &seen, i, r);
-    cli_seen_free(&seen);
-    return r;
-}
-
-static void done(void *ctx, size_t item, void *result)
-{
-    cluster_run *run = ctx;
-    seen_picture *r = result;
-    mien_error err = MIEN_ERROR_INIT;
-    if (r->status != MIEN_OK) {
-        run->exit_code = cli_worse(run->exit_code, cli_fail_path(run->files[item].path, &r->err));
-    } else if (!run->failed && mien_album_add(run->album, &r->picture, r->faces, r->n, &err) != MIEN_OK) {
-        run->exit_code = cli_worse(run->exit_code, cli_fail(&err));
-        run->failed = true; /* one message is enough: the disk is full, or the file is held */
-    }
-    free(r->faces);
-    free(r->vecs);
-    free(r);
-}
-
-/* Leaves out what the album holds. */
-static mien_status pick_new(cluster_run *run, const cli_files *files, mien_error *err)
-{
-    mien_status st = MIEN_OK;
-    run->files = cli_alloc(files->n, sizeof *run->files);
-    for (size_t i = 0; i < files->n && st == MIEN_OK; i++) {
-        const mien_album_picture picture = picture_at(files->items[i].path);
-        int has = 0;
-        st = mien_album_has(run->album, &picture, &has, err);
-        if (st == MIEN_OK && !has)
-            run->files[run->n_files++] = files->items[i];
-    }
-    return st;
-}
-
-static int read_pictures(cluster_run *run, const cli_models *models, const cli_files *files)
-{
-    cli_kits kits = { NULL, NULL, 0 };
-    mien_error err = MIEN_ERROR_INIT;
-    if (pick_new(run, files, &err) != MIEN_OK)
-        return cli_fail(&err);
-    if (!run->n_files)
-        return CLI_YES;
-    const int rc = cli_kits_new(&kits, models, &run->opts->common, run->n_files, false);
-    if (rc == CLI_YES)
-        cli_run_ordered(run->n_files, kits.n, kits.workers, work, done, run, "images",
-                        run->opts->common.quiet);
-    cli_kits_free(&kits);
-    return run->failed ? run->exit_code : rc;
-}
-
-/* ---- corrections ---- */
-
-/* The faces of "1,2,3". NULL when it is no such list. */
-static int64_t *parse_faces(const char *text, size_t *ret_n)
-{
-    int64_t *faces = cli_alloc(strlen(text) / 2 + 1, sizeof *faces);
-    size_t n = 0;
-    for (const char *p = text;; p++) {
-        char *end = NULL;
-        const long long v = *p >= '0' && *p <= '9' ? strtoll(p, &end, 10) : 0;
-        if (v < 1 || (*end && *end != ',')) {
-            free(faces);
-            return NULL;
-        }
-        faces[n++] = v;
-        if (!*end)
-            break;
-        p = end;
-    }
-    *ret_n = n;
-    return faces;
-}
-
-static mien_status correct_name(mien_album *album, const char *text, mien_error *err)
-{
-    int64_t group = 0;
-    const char *const equals = strchr(text, '=');
-    char *const which = cli_format("%.*s", (int)(equals - text), text);
-    mien_status st = mien_album_find(album, which, &group, err);
-    if (st == MIEN_OK)
-        st = mien_album_name(album, group, equals + 1, err);
-    free(which);
-    return st;
-}
-
-static mien_status correct_not(mien_album *album, const char *text, mien_error *err)
-{
-    int64_t group = 0;
-    mien_status st = mien_album_find(album, strchr(text, ':') + 1, &group, err);
-    if (st == MIEN_OK)
-        st = mien_album_not(album, strtoll(text, NULL, 10), group, err);
-    return st;
-}
-
-static mien_status correct_merge(mien_album *album, const char *text, mien_error *err)
-{
-    int64_t into = 0, from = 0;
-    const char *const comma = strchr(text, ',');
-    char *const which = cli_format("%.*s", (int)(comma - text), text);
-    mien_status st = mien_album_find(album, which, &into, err);
-    if (st == MIEN_OK)
-        st = mien_album_find(album, comma + 1, &from, err);
-    if (st == MIEN_OK)
-        st = mien_album_merge(album, into, from, err);
-    free(which);
-    return st;
-}
-
-static mien_status correct_split(mien_album *album, const char *text, mien_error *err)
-{
-    size_t n = 0;
-    int64_t *const faces = parse_faces(text, &n);
-    const mien_status st = mien_album_split(album, faces, n, NULL, err);
-    free(faces);
-    return st;
-}
-
-static mien_status undo(mien_album *album, mien_error *err)
-{
-    char what[128];
-    const mien_status st = mien_album_undo(album, what, sizeof what, err);
-    if (st == MIEN_OK)
-        cli_say("taken back: %s", what);
-    return st;
-}
-
-/* In the order: take back, forget, part, join, name. */
-static int correct(const cluster_opts *o, mien_album *album)
-{
-    mien_error err = MIEN_ERROR_INIT;
-    mien_status st = o->undo ? undo(album, &err) : MIEN_OK;
-    if (st == MIEN_OK && o->forget)
-        st = mien_album_remove(album, o->forget, &err);
-    if (st == MIEN_OK && o->not_this)
-        st = correct_not(album, o->not_this, &err);
-    if (st == MIEN_OK && o->split)
-        st = correct_split(album, o->split, &err);
-    if (st == MIEN_OK && o->merge)
-        st = correct_merge(album, o->merge, &err);
-    if (st == MIEN_OK && o->name)
-        st = correct_name(album, o->name, &err);
-    return st == MIEN_OK ? CLI_YES : cli_fail(&err);
-}
-
 static int check_usage(const cluster_opts *o, int n_operands)
 {
     const bool corrects = o->name || o->not_this || o->merge || o->split || o->undo || o->forget;
@@ -376,7 +156,7 @@ static int check_usage(const cluster_opts *o, int n_operands)
         return cli_usage(&cli_verb_cluster, "--not wants FACE:GROUP, not '%s'", o->not_this);
     if (o->merge && !strchr(o->merge, ','))
         return cli_usage(&cli_verb_cluster, "--merge wants A,B, not '%s'", o->merge);
-    int64_t *const faces = o->split ? parse_faces(o->split, &n) : NULL;
+    int64_t *const faces = o->split ? cli_cluster_faces(o->split, &n) : NULL;
     free(faces);
     if (o->split && !faces)
         return cli_usage(&cli_verb_cluster, "--split wants numbers of faces parted by commas, not '%s'",
@@ -398,7 +178,7 @@ static int progress(uint64_t done_faces, uint64_t total, void *user)
     return cli_stopped();
 }
 
-static int group(const cluster_run *run, const mien_model *model, cli_clustered *c)
+static int group(const cluster_run *run, const mien_model *model, const cluster_known *k, cli_clustered *c)
 {
     const cluster_opts *const o = run->opts;
     mien_cluster_opts opts = MIEN_CLUSTER_OPTS_INIT;
@@ -406,74 +186,20 @@ static int group(const cluster_run *run, const mien_model *model, cli_clustered 
     size_t n = 0, n_free = 0;
     mien_status st = mien_album_count(run->album, &n, &n_free, &err);
     if (st == MIEN_OK)
-        st = mien_cluster_thresholds(model, n, isnan(o->fmr) ? 0 : o->fmr,
+        st = mien_cluster_thresholds(model, n + k->n, isnan(o->fmr) ? 0 : o->fmr,
                                      isnan(o->link_fmr) ? 0 : o->link_fmr, &opts.link, &opts.pair, &err);
     if (st == MIEN_OK) {
         c->link = opts.link;
         c->pair = opts.pair;
         opts.min_faces = o->min_faces;
         opts.neighbours = o->neighbours;
-        opts.threads = (unsigned)o->common.threads;
+        opts.threads = (unsigned)o->base.common.threads;
         opts.progress = progress;
-        cli_progress_begin("faces", n, o->common.quiet);
-        st = mien_album_group(run->album, &opts, NULL, 0, o->anew, NULL, &err);
+        cli_progress_begin("faces", n, o->base.common.quiet);
+        st = mien_album_group(run->album, &opts, k->people, k->n, o->anew, NULL, &err);
         cli_progress_end();
     }
     return st == MIEN_OK || st == MIEN_E_INTERRUPTED ? CLI_YES : cli_fail(&err);
-}
-
-/* ---- judging ---- */
-
-typedef struct person {
-    const char *path;
-    size_t len, face; /* of the folder */
-    float area;
-} person;
-
-/* By folder, then picture, the largest face first. */
-static int by_folder(const void *a, const void *b)
-{
-    const person *const x = a, *const y = b;
-    const size_t len = x->len < y->len ? x->len : y->len;
-    const int order = memcmp(x->path, y->path, len);
-    if (order || x->len != y->len)
-        return order ? order : x->len < y->len ? -1 : 1;
-    const int picture = strcmp(x->path, y->path);
-    if (picture)
-        return picture;
-    return x->area > y->area ? -1 : x->area < y->area ? 1 : x->face < y->face ? -1 : 1;
-}
-
-/* Of each picture only the largest face is judged: the folder says whose it is. */
-static int judge(const mien_album_list *list, mien_cluster_scores *ret)
-{
-    person *const people = cli_alloc(list->n_faces, sizeof *people);
-    int32_t *const truth = cli_alloc(list->n_faces, sizeof *truth), *const found = cli_alloc(list->n_faces,
-                                                                                             sizeof *found);
-    mien_error err = MIEN_ERROR_INIT;
-    size_t n = 0;
-    int32_t who = 0;
-    for (size_t i = 0; i < list->n_faces; i++) {
-        const mien_face *const f = &list->faces[i].face;
-        const char *const slash = strrchr(list->faces[i].path, '/');
-        people[i] = (person){ list->faces[i].path, slash ? (size_t)(slash - list->faces[i].path) : 0, i,
-                              (f->x1 - f->x0) * (f->y1 - f->y0) };
-    }
-    qsort(people, list->n_faces, sizeof *people, by_folder);
-    for (size_t i = 0; i < list->n_faces; i++) {
-        const person *const p = &people[i], *const before = i ? &people[i - 1] : NULL;
-        if (before && !strcmp(before->path, p->path))
-            continue;
-        who += before && (before->len != p->len || memcmp(before->path, p->path, p->len) != 0);
-        const mien_album_group_info *const g = cli_cluster_group(list, p->face);
-        truth[n] = who;
-        found[n++] = g ? (int32_t)(g - list->groups) : MIEN_CLUSTER_NONE;
-    }
-    const mien_status st = mien_cluster_score(found, truth, n, ret, &err);
-    free(people);
-    free(truth);
-    free(found);
-    return st == MIEN_OK ? CLI_YES : cli_fail(&err);
 }
 
 static int show(const cluster_opts *o, mien_album *album, cli_clustered *c)
@@ -485,10 +211,10 @@ static int show(const cluster_opts *o, mien_album *album, cli_clustered *c)
     c->list = list;
     int rc = list->n_groups ? CLI_YES : CLI_NO;
     if (o->judge)
-        rc = cli_worse(rc, judge(list, &c->scores));
+        rc = cli_worse(rc, cli_cluster_judge(list, &c->scores));
     cli_cluster_print(c, o->format);
     if (o->sheet)
-        rc = cli_worse(rc, cli_cluster_sheet(&o->common, list, o->sheet));
+        rc = cli_worse(rc, cli_cluster_sheet(&o->base.common, list, o->sheet));
     mien_album_list_free(list);
     return rc;
 }
@@ -496,11 +222,15 @@ static int show(const cluster_opts *o, mien_album *album, cli_clustered *c)
 static int run_album(cluster_run *run, const cli_models *models, const cli_files *files)
 {
     cli_clustered c = { NULL, NAN, NAN, { 0 } };
-    int rc = read_pictures(run, models, files);
+    cluster_known k;
+    int rc = cli_cluster_known(run->opts, models->embed, run->dim, &k); /* a wrong key shows at once */
+    if (rc == CLI_YES)
+        rc = cli_cluster_read(run, models, files);
     if (rc == CLI_YES && !cli_stopped())
-        rc = correct(run->opts, run->album);
+        rc = cli_cluster_correct(run->opts, run->album);
     if (rc == CLI_YES && !cli_stopped())
-        rc = group(run, models->embed, &c);
+        rc = group(run, models->embed, &k, &c);
+    cli_cluster_known_free(&k);
     if (rc == CLI_YES && !cli_stopped())
         rc = show(run->opts, run->album, &c);
     return cli_worse(rc, run->exit_code);
@@ -523,7 +253,7 @@ static int run(void *p, int argc, char **argv)
     if (argc && !files.n)
         rc = files.exit_code;
     if (rc == CLI_YES)
-        rc = cli_models_load(&models, argc > 0, opts->common.detector, true, opts->model);
+        rc = cli_models_load(&models, argc > 0, opts->base.common.detector, true, opts->model);
     if (rc == CLI_YES) {
         r.dim = (size_t)mien_model_info_of(models.embed)->embedding_len;
         mien_status st = mien_model_fingerprint(models.embed, fingerprint, &err);
@@ -558,10 +288,12 @@ const cli_verb cli_verb_cluster = {
         "Two "
         "faces of one picture are never put into one group. A face that is like nobody else's, or not surely "
         "so, is in no group. Pictures that cannot be read are reported and passed over.\n\n"
+        "With --gallery, groups that match an enrolled person take that name.\n\n"
         "Each face has a number, each group a number or a name. The confidence from 0 to 1 says how firmly a "
         "face belongs to its group: which share of what it is like lies there, and how near it is.",
     .exits = "0 a group was found, 1 none, 2 usage, 3 a bad file, 4 no model",
-    .tables = { options, cli_detector_options, cli_detect_options, cli_input_options },
+    .tables = { options, cli_gallery_options, cli_key_options, cli_detector_options, cli_detect_options,
+                cli_input_options },
     .examples = examples,
     .opts_bytes = sizeof(cluster_opts),
     .run = run,

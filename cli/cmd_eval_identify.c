@@ -7,43 +7,36 @@
  * pictures.
  */
 #include "eval_identify.h"
-#include "json.h"
 #include "meta.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct identify_opts {
-    cli_common common; /* first */
-    const char *gallery, *mated, *nonmated, *model, *key_file, *calibration, *scores, *html;
-    double fpir, threshold;
-    int aligned, format;
-} identify_opts;
-
 static const cli_option options[] = {
     { .name = "gallery",
       .letter = 'g',
       .kind = CLI_TEXT,
-      .offset = offsetof(identify_opts, gallery),
+      .offset = offsetof(eval_identify_opts, base.gallery),
       .value = "G|DIR",
       .hint = CLI_FILES,
       .brief = "gallery, or pictures, a folder per person (required)" },
     { .name = "mated",
       .kind = CLI_TEXT,
-      .offset = offsetof(identify_opts, mated),
+      .offset = offsetof(eval_identify_opts, mated),
       .value = "DIR",
       .hint = CLI_DIRS,
       .brief = "other pictures of them, a folder per person (required)",
       .more = "The folders have the names that people have in the gallery." },
     { .name = "nonmated",
       .kind = CLI_TEXT,
-      .offset = offsetof(identify_opts, nonmated),
+      .offset = offsetof(eval_identify_opts, nonmated),
       .value = "DIR",
       .hint = CLI_DIRS,
-      .brief = "pictures of strangers, each of another (required)" },
+      .brief = "pictures of strangers (required)",
+      .more = "Those in one folder show one stranger, others each another." },
     { .name = "fpir",
       .kind = CLI_REAL,
-      .offset = offsetof(identify_opts, fpir),
+      .offset = offsetof(eval_identify_opts, fpir),
       .value = "X",
       .def = "0.01",
       .min = 1e-9,
@@ -54,14 +47,14 @@ static const cli_option options[] = {
           "what came of it." },
     { .name = "threshold",
       .kind = CLI_REAL,
-      .offset = offsetof(identify_opts, threshold),
+      .offset = offsetof(eval_identify_opts, threshold),
       .value = "T",
       .min = -1,
       .max = 1,
       .brief = "similarity from which on somebody is known, instead" },
     { .name = "calibration",
       .kind = CLI_TEXT,
-      .offset = offsetof(identify_opts, calibration),
+      .offset = offsetof(eval_identify_opts, calibration),
       .value = "FILE",
       .hint = CLI_FILES,
       .brief = "take the threshold from this, as `mien calibrate --out` wrote it",
@@ -69,61 +62,38 @@ static const cli_option options[] = {
     { .name = "format",
       .letter = 'f',
       .kind = CLI_CHOICE,
-      .offset = offsetof(identify_opts, format),
+      .offset = offsetof(eval_identify_opts, format),
       .value = "text|json|csv",
       .def = "text",
       .brief = "how to print" },
     { .name = "html",
       .kind = CLI_TEXT,
-      .offset = offsetof(identify_opts, html),
+      .offset = offsetof(eval_identify_opts, html),
       .value = "FILE",
       .hint = CLI_FILES,
       .brief = "write a page with figures and curves" },
     { .name = "scores",
       .kind = CLI_TEXT,
-      .offset = offsetof(identify_opts, scores),
+      .offset = offsetof(eval_identify_opts, scores),
       .value = "FILE",
       .hint = CLI_FILES,
       .brief = "write each search as CSV; it names people" },
-    { .name = "key-file",
-      .kind = CLI_TEXT,
-      .offset = offsetof(identify_opts, key_file),
-      .value = "FILE",
-      .hint = CLI_FILES,
-      .rare = 1,
-      .brief = "key of an encrypted gallery",
-      .more = "Or a passphrase in the environment variable MIEN_PASSPHRASE." },
     { .name = "model",
       .letter = 'm',
       .kind = CLI_TEXT,
-      .offset = offsetof(identify_opts, model),
+      .offset = offsetof(eval_identify_opts, model),
       .value = "M",
       .hint = CLI_MODELS,
       .brief = "model that embeds: name or path" },
     { .name = "aligned",
       .letter = 'a',
       .kind = CLI_FLAG,
-      .offset = offsetof(identify_opts, aligned),
+      .offset = offsetof(eval_identify_opts, aligned),
       .brief = "pictures are crops already: find no faces" },
     { 0 },
 };
 
-typedef struct identify_run {
-    const identify_opts *opts;
-    cli_models models;
-    cli_kits kits;
-    eval_gallery gallery;
-    labelled_set mated, nonmated;
-    mien_curve *curve; /* NULL where a threshold was given and there is none */
-    double threshold;
-    mien_estimate expected; /* FPIR by the calibration */
-    int promised;
-    mien_eval_probe *probes;
-    eval_hit *hits;
-    size_t n_probes, n_left_out; /* pictures of people who are not in the gallery */
-} identify_run;
-
-static int load_curve(identify_run *r)
+static int load_curve(eval_identify_run *r)
 {
     mien_error err = MIEN_ERROR_INIT;
     if (r->opts->calibration)
@@ -136,7 +106,7 @@ static int load_curve(identify_run *r)
     return st ? cli_fail(&err) : CLI_YES;
 }
 
-static int choose_threshold(identify_run *r)
+static int choose_threshold(eval_identify_run *r)
 {
     mien_error err = MIEN_ERROR_INIT;
     mien_search_decision d;
@@ -166,11 +136,11 @@ static int choose_threshold(identify_run *r)
     return CLI_YES;
 }
 
-static int search_set(identify_run *r, const labelled_set *set, bool mated)
+static int search_set(eval_identify_run *r, const labelled_set *set, bool mated)
 {
     mien_error err = MIEN_ERROR_INIT;
     for (size_t i = 0; i < set->files.n; i++) {
-        const char *name = mated ? set->names[set->person[i]] : NULL;
+        const char *name = set->names[set->person[i]];
         const size_t right = mated ? eval_gallery_find(&r->gallery, name) : r->gallery.n_people;
         eval_hit hit = { -INFINITY, r->gallery.n_people, 0 };
         if (mated && right == r->gallery.n_people) {
@@ -191,7 +161,7 @@ static int search_set(identify_run *r, const labelled_set *set, bool mated)
 }
 
 /* Probes stand in the order of the sets. */
-static int write_scores(const identify_run *r)
+static int write_scores(const eval_identify_run *r)
 {
     cli_out out;
     int rc = cli_out_open(&out, r->opts->scores);
@@ -220,129 +190,7 @@ static int write_scores(const identify_run *r)
     return cli_out_commit(&out);
 }
 
-static void set_rate(json_t *page, const char *name, const mien_eval_rate *rate)
-{
-    char key[32];
-    cli_json_set(page, name, cli_json_round(rate->value, 6));
-    snprintf(key, sizeof key, "%s_lo", name);
-    cli_json_set(page, key, cli_json_round(rate->lo, 6));
-    snprintf(key, sizeof key, "%s_hi", name);
-    cli_json_set(page, key, cli_json_round(rate->hi, 6));
-}
-
-static json_t *curve_json(const mien_eval_search_summary *e)
-{
-    json_t *list = json_array();
-    for (int i = 0; i < MIEN_EVAL_FPIRS; i++) {
-        const mien_eval_at_fpir *a = &e->at[i];
-        json_t *item = json_object();
-        cli_json_set(item, "fpir", json_real(a->fpir));
-        cli_json_set(item, "threshold", cli_json_round(a->threshold, 6));
-        set_rate(item, "fnir", &a->fnir);
-        cli_json_set(item, "supported", json_boolean(a->supported));
-        cli_json_append(list, item);
-    }
-    return list;
-}
-
-static void print_json(const identify_run *r, const mien_eval_search_summary *e)
-{
-    json_t *page = json_object(), *cmc = json_array();
-    cli_json_set(page, "model", cli_json_text(mien_model_info_of(r->models.embed)->name));
-    set_rate(page, "fpir", &e->fpir);
-    set_rate(page, "fnir", &e->fnir);
-    set_rate(page, "rank1", &e->rank[0]);
-    cli_json_set(page, "threshold", cli_json_round(r->threshold, 6));
-    cli_json_set(page, "fpir_asked", isnan(r->opts->threshold) ? json_real(r->opts->fpir) : json_null());
-    cli_json_set(page, "fpir_promised", json_boolean(r->promised && isnan(r->opts->threshold)));
-    cli_json_set(page, "fpir_expected", r->curve ? cli_json_round(r->expected.value, 6) : json_null());
-    cli_json_set(page, "fpir_expected_lo", r->curve ? cli_json_round(r->expected.lo, 6) : json_null());
-    cli_json_set(page, "fpir_expected_hi", r->curve ? cli_json_round(r->expected.hi, 6) : json_null());
-    cli_json_set(page, "people", json_integer((json_int_t)r->gallery.n_people));
-    cli_json_set(page, "pictures", json_integer((json_int_t)r->gallery.n_pictures));
-    cli_json_set(page, "mated", json_integer((json_int_t)e->n_mated));
-    cli_json_set(page, "nonmated", json_integer((json_int_t)e->n_nonmated));
-    cli_json_set(page, "failed_mated", json_integer((json_int_t)e->n_failed_mated));
-    cli_json_set(page, "failed_nonmated", json_integer((json_int_t)e->n_failed_nonmated));
-    cli_json_set(page, "left_out", json_integer((json_int_t)r->n_left_out));
-    cli_json_set(page, "intervals", json_string(e->by_people ? "bootstrap over people" : "Clopper-Pearson"));
-    for (int i = 0; i < MIEN_EVAL_RANKS; i++)
-        cli_json_append(cmc, cli_json_round(e->rank[i].value, 6));
-    cli_json_set(page, "cmc", cmc);
-    cli_json_set(page, "fnir_at_fpir", curve_json(e));
-    cli_json_page(stdout, page);
-}
-
-static void print_rate(const char *name, const mien_eval_rate *rate, const char *what)
-{
-    printf("%-11s %.2f %% (95 %%: %.2f to %.2f)  %s\n", name, 100 * rate->value, 100 * rate->lo,
-           100 * rate->hi, what);
-}
-
-static void print_text(const identify_run *r, const mien_eval_search_summary *e)
-{
-    printf("gallery     %zu people, %zu pictures\n", r->gallery.n_people, r->gallery.n_pictures);
-    printf("probes      %zu of them (no template: %zu), %zu strangers (no template: %zu)\n", e->n_mated,
-           e->n_failed_mated, e->n_nonmated, e->n_failed_nonmated);
-    printf("threshold   %.4f", r->threshold);
-    if (r->curve)
-        printf(", where the calibration expects an FPIR of %.2f %% (95 %%: %.2f to %.2f)",
-               100 * r->expected.value, 100 * r->expected.lo, 100 * r->expected.hi);
-    puts("");
-    print_rate("FPIR", &e->fpir, "strangers taken for somebody");
-    print_rate("FNIR", &e->fnir, "enrolled people not recognised");
-    print_rate("rank 1", &e->rank[0], "enrolled people most like themselves, whatever the threshold");
-    puts("\nwith thresholds chosen on these pictures, for comparison:");
-    for (int i = 0; i < MIEN_EVAL_FPIRS; i++)
-        if (e->at[i].supported)
-            printf("  FNIR %.2f %% (95 %%: %.2f to %.2f) at FPIR %g, threshold %.4f\n",
-                   100 * e->at[i].fnir.value, 100 * e->at[i].fnir.lo, 100 * e->at[i].fnir.hi, e->at[i].fpir,
-                   e->at[i].threshold);
-}
-
-static void print_csv(const identify_run *r, const mien_eval_search_summary *e)
-{
-    puts("measure,value,lo,hi");
-    printf("fpir,%.6f,%.6f,%.6f\n", e->fpir.value, e->fpir.lo, e->fpir.hi);
-    printf("fnir,%.6f,%.6f,%.6f\n", e->fnir.value, e->fnir.lo, e->fnir.hi);
-    printf("rank1,%.6f,%.6f,%.6f\n", e->rank[0].value, e->rank[0].lo, e->rank[0].hi);
-    printf("threshold,%.6f,,\n", r->threshold);
-    if (r->curve)
-        printf("fpir_expected,%.6f,%.6f,%.6f\n", r->expected.value, r->expected.lo, r->expected.hi);
-    printf("people,%zu,,\nmated,%zu,,\nnonmated,%zu,,\n", r->gallery.n_people, e->n_mated, e->n_nonmated);
-}
-
-static int write_page(const identify_run *r, const mien_eval_search_summary *e)
-{
-    mien_error err = MIEN_ERROR_INIT;
-    mien_eval_report_opts ro = MIEN_EVAL_REPORT_OPTS_INIT;
-    char *people = cli_format("%zu, %zu pictures", r->gallery.n_people, r->gallery.n_pictures);
-    char *probes = cli_format("%zu of them, %zu strangers", e->n_mated, e->n_nonmated);
-    char *expected =
-        cli_format("%.3g (95 %%: %.2g to %.2g)", r->expected.value, r->expected.lo, r->expected.hi);
-    const mien_eval_entry entries[] = {
-        { "gallery", people },
-        { "probes", probes },
-        { "FPIR by the calibration", r->curve ? expected : "not calibrated" },
-        { "calibration", r->curve ? mien_curve_info_of(r->curve)->protocol : "none" },
-    };
-    ro.title = "Identification";
-    ro.matcher = mien_model_info_of(r->models.embed)->name;
-    ro.threshold_from = isnan(r->opts->threshold) ? "the calibration, for the FPIR asked for" : "given";
-    ro.entries = entries;
-    ro.n_entries = CLI_COUNTOF(entries);
-    int rc = CLI_YES;
-    if (mien_eval_search_report(e, &ro, r->opts->html, &err) != MIEN_OK) {
-        cli_fail_path(r->opts->html, &err);
-        rc = CLI_INTERNAL;
-    }
-    free(people);
-    free(probes);
-    free(expected);
-    return rc;
-}
-
-static int measure(identify_run *r)
+static int measure(eval_identify_run *r)
 {
     mien_error err = MIEN_ERROR_INIT;
     mien_eval_search_opts so = MIEN_EVAL_SEARCH_OPTS_INIT;
@@ -355,36 +203,36 @@ static int measure(identify_run *r)
     if (rc == CLI_YES && r->opts->scores)
         rc = write_scores(r);
     if (rc == CLI_YES && r->opts->html)
-        rc = write_page(r, e);
+        rc = eval_identify_write_page(r, e);
     if (rc == CLI_YES && r->opts->format == 1)
-        print_json(r, e);
+        eval_identify_print_json(r, e);
     else if (rc == CLI_YES && r->opts->format == 2)
-        print_csv(r, e);
+        eval_identify_print_csv(r, e);
     else if (rc == CLI_YES)
-        print_text(r, e);
+        eval_identify_print_text(r, e);
     free(e);
     return rc;
 }
 
-static int judge(identify_run *r)
+static int judge(eval_identify_run *r)
 {
-    const identify_opts *o = r->opts;
+    const eval_identify_opts *o = r->opts;
     int rc = labelled_read(&r->mated, o->mated, true);
     if (rc == CLI_YES)
         rc = labelled_read(&r->nonmated, o->nonmated, false);
     if (rc == CLI_YES)
-        rc = cli_models_load(&r->models, !o->aligned, o->common.detector, true, o->model);
+        rc = cli_models_load(&r->models, !o->aligned, o->base.common.detector, true, o->model);
     if (rc == CLI_YES)
-        rc = cli_kits_new(&r->kits, &r->models, &o->common, r->mated.files.n + r->nonmated.files.n, false);
+        rc = cli_kits_new(&r->kits, &r->models, &o->base.common, r->mated.files.n + r->nonmated.files.n,
+                          false);
     if (rc == CLI_YES)
-        rc = eval_gallery_open(&r->gallery, o->gallery, o->key_file, r->models.embed, &r->kits, o->aligned,
-                               o->common.quiet);
+        rc = eval_gallery_open(&r->gallery, &o->base, r->models.embed, &r->kits, o->aligned);
     if (rc == CLI_YES && !cli_stopped())
         rc = choose_threshold(r);
     if (rc != CLI_YES || cli_stopped())
         return rc;
-    labelled_embed(&r->mated, &r->kits, r->gallery.dim, o->aligned, o->common.quiet);
-    labelled_embed(&r->nonmated, &r->kits, r->gallery.dim, o->aligned, o->common.quiet);
+    labelled_embed(&r->mated, &r->kits, r->gallery.dim, o->aligned, o->base.common.quiet);
+    labelled_embed(&r->nonmated, &r->kits, r->gallery.dim, o->aligned, o->base.common.quiet);
     if (cli_stopped())
         return rc;
     r->probes = cli_alloc(r->mated.files.n + r->nonmated.files.n, sizeof *r->probes);
@@ -400,10 +248,10 @@ static int judge(identify_run *r)
 
 static int run(void *p, int argc, char **argv)
 {
-    identify_run r = { .opts = p };
+    eval_identify_run r = { .opts = p };
     (void)argc;
     (void)argv;
-    if (!r.opts->gallery || !r.opts->mated || !r.opts->nonmated)
+    if (!r.opts->base.gallery || !r.opts->mated || !r.opts->nonmated)
         return cli_usage(&cli_verb_eval_identify, "wanted: --gallery G, --mated DIR and --nonmated DIR");
     const int rc = judge(&r);
     free(r.probes);
@@ -439,9 +287,9 @@ const cli_verb cli_verb_eval_identify = {
         "the "
         "most central one counts. Intervals are 95 %, by people where some have several pictures.",
     .exits = "0 measured, 2 usage, 3 a bad file, 4 no model",
-    .tables = { options, cli_detector_options, cli_detect_options, cli_input_options },
+    .tables = { options, cli_key_options, cli_detector_options, cli_detect_options, cli_input_options },
     .examples = examples,
-    .opts_bytes = sizeof(identify_opts),
+    .opts_bytes = sizeof(eval_identify_opts),
     .hint = CLI_NOTHING,
     .run = run,
 };

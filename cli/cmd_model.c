@@ -1,6 +1,7 @@
 /* mien model import, list, info, verify: the networks at hand and what they say of themselves. */
 #include "meta.h"
 #include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -317,6 +318,26 @@ static void print_text_field(const char *label, const char *text)
     puts("");
 }
 
+/* 1, 2 and 5 of each decade. */
+static bool is_round(double rate)
+{
+    const double lead = rate / pow(10, floor(log10(rate) + 1e-9));
+    return fabs(lead - 1) < 1e-6 || fabs(lead - 2) < 1e-6 || fabs(lead - 5) < 1e-6;
+}
+
+/* Of a fine table the ends, the default and the round rates; JSON has all. */
+static void print_points(const mien_model_info *info)
+{
+    for (size_t i = 0; i < info->n_points; i++) {
+        const mien_operating_point *p = &info->points[i];
+        const bool is_default = fabs(p->fmr - info->default_fmr) <= 1e-4 * info->default_fmr;
+        if (i && i + 1 < info->n_points && !is_default && !is_round(p->fmr))
+            continue;
+        printf("%-14s%.4f at FMR %g (95 %%: %.2g to %.2g)%s\n", i ? "" : "thresholds", p->threshold, p->fmr,
+               p->fmr_lo, p->fmr_hi, is_default ? ", default" : "");
+    }
+}
+
 static void print_info(const mien_model_info *info)
 {
     print_text_field("name", info->name);
@@ -337,14 +358,12 @@ static void print_info(const mien_model_info *info)
         printf("%-14s%d floats\n", "embedding", info->embedding_len);
     if (info->task == MIEN_TASK_EMBED && !info->n_points)
         puts("thresholds    none: not calibrated");
-    for (size_t i = 0; i < info->n_points; i++)
-        printf("%-14s%.4f at FMR %g (95 %%: %.2g to %.2g)%s\n", i ? "" : "thresholds",
-               info->points[i].threshold, info->points[i].fmr, info->points[i].fmr_lo, info->points[i].fmr_hi,
-               info->points[i].fmr <= info->default_fmr * 1.0001 &&
-                       info->points[i].fmr >= info->default_fmr * 0.9999
-                   ? ", default"
-                   : "");
+    print_points(info);
     print_text_field("calibrated", info->protocol);
+    if (info->n_people)
+        printf("%-14s%llu people; spread %.3f, templates of two pictures reach %.3f times as far\n",
+               "for searches", (unsigned long long)info->n_people, info->spread,
+               info->fusion_mated > 0 ? sqrt((1 + info->fusion_other) / (1 + info->fusion_mated)) : 1.0);
 }
 
 static int run_info(void *p, int argc, char **argv)

@@ -247,6 +247,13 @@ static int open_video(watch *w)
     return err.status == MIEN_E_NOMEM ? CLI_INTERNAL : CLI_INPUT;
 }
 
+/* One thread keeps up with a camera, and leaves the other processors to the decoder and to others: only who
+ * asks for more gets more. */
+static unsigned net_threads(const watch_opts *o)
+{
+    return o->base.common.threads ? (unsigned)o->base.common.threads : 1;
+}
+
 /* The smallest face asked for is what the detector finds in a frame shrunk to --search-side, so that it never
  * searches in more than one piece. */
 static mien_status fit_detector(watch *w, mien_error *err)
@@ -260,7 +267,7 @@ static mien_status fit_detector(watch *w, mien_error *err)
     const double shrink = side > o->search_side ? (double)side / o->search_side : 1;
     d.max_side = o->search_side;
     d.min_size_px = (int)ceil((least > 0 ? least : 10) * shrink);
-    d.threads = o->base.common.threads ? (unsigned)o->base.common.threads : mien_cpu_count();
+    d.threads = net_threads(o);
     mien_detector_free(w->detector);
     w->detector = NULL;
     w->detector_side = side;
@@ -272,7 +279,7 @@ static int open_tracker(watch *w)
     mien_error err = MIEN_ERROR_INIT;
     mien_embed_opts e = MIEN_EMBED_OPTS_INIT;
     mien_track_opts t;
-    e.threads = w->opts->base.common.threads ? (unsigned)w->opts->base.common.threads : mien_cpu_count();
+    e.threads = net_threads(w->opts);
     mien_track_opts_init(&t);
     t.dim = w->people.dim;
     t.look = look;

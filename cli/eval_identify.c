@@ -69,26 +69,28 @@ static int add_person(void *user, const mien_person *person)
     return 0;
 }
 
-static int open_store(eval_gallery *g, const char *path, const char *key_file, const mien_model *embedder)
+static int open_store(eval_gallery *g, const cli_gallery_common *base, const mien_model *embedder)
 {
     mien_error err = MIEN_ERROR_INIT;
     walk w = { g, 0 };
-    const int rc = labelled_gallery_open(path, key_file, MIEN_GALLERY_READ, embedder, &g->store);
+    const cli_gallery_how how = { .mode = MIEN_GALLERY_READ, .embedder = embedder };
+    const int rc = cli_gallery_open(base, base->gallery, &how, &g->store);
     if (rc != CLI_YES)
         return rc;
-    return mien_gallery_people(g->store, NULL, 0, 0, add_person, &w, &err) ? cli_fail_path(path, &err)
-                                                                           : CLI_YES;
+    return mien_gallery_people(g->store, NULL, 0, 0, add_person, &w, &err)
+               ? cli_fail_path(base->gallery, &err)
+               : CLI_YES;
 }
 
-int eval_gallery_open(eval_gallery *ret, const char *path, const char *key_file, const mien_model *embedder,
-                      cli_kits *kits, bool aligned, bool quiet)
+int eval_gallery_open(eval_gallery *ret, const cli_gallery_common *base, const mien_model *embedder,
+                      cli_kits *kits, bool aligned)
 {
     *ret = (eval_gallery){ 0 };
     ret->dim = (size_t)mien_model_info_of(embedder)->embedding_len;
-    int rc = cli_is_dir(path) ? open_folder(ret, path, kits, aligned, quiet)
-                              : open_store(ret, path, key_file, embedder);
+    int rc = cli_is_dir(base->gallery) ? open_folder(ret, base->gallery, kits, aligned, base->common.quiet)
+                                       : open_store(ret, base, embedder);
     if (rc == CLI_YES && ret->n_people == 0) {
-        cli_say_path(path, "nobody is in this gallery");
+        cli_say_path(base->gallery, "nobody is in this gallery");
         rc = CLI_INPUT;
     }
     return rc;

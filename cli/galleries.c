@@ -84,7 +84,7 @@ static int open_asking(mien_gallery_opts *opts, const char *path, bool may_ask, 
     mien_status st = mien_gallery_open(path, opts, ret, &err);
     /* a gallery that wants a key file says so; no passphrase would help it */
     if (st == MIEN_E_GALLERY_KEY && may_ask && !strstr(err.message, "key file")) {
-        const int rc = cli_secret_ask(&secret, path, false);
+        const int rc = cli_secret_ask(&secret, path, "MIEN_PASSPHRASE", false);
         if (rc != CLI_YES)
             return rc;
         opts->passphrase = secret.data;
@@ -119,7 +119,7 @@ int cli_gallery_open(const cli_gallery_common *base, const char *path, const cli
         opts.key = secret.data;
         opts.key_bytes = secret.bytes;
     } else if (base->passphrase || (makes && env && *env)) {
-        rc = cli_secret_ask(&secret, path, makes);
+        rc = cli_secret_ask(&secret, path, "MIEN_PASSPHRASE", makes);
         opts.passphrase = secret.data;
     }
     if (rc == CLI_YES)
@@ -141,8 +141,9 @@ int cli_gallery_operand(const cli_verb *verb, const cli_gallery_common *base, in
     }
     if (*argc < min)
         return cli_usage(verb, "too few arguments, wanted: %s", verb->operands);
-    if (max && *argc > max)
-        return cli_usage(verb, "one argument too many: '%s'", (*argv)[max]);
+    const int most = max == CLI_NO_MORE ? 0 : max ? max : *argc;
+    if (*argc > most)
+        return cli_usage(verb, "one argument too many: '%s'", (*argv)[most]);
     return CLI_YES;
 }
 
@@ -394,8 +395,7 @@ void cli_reason_detail(mien_reason reason, const mien_quality *q, char *ret, siz
 int cli_curve_of(mien_gallery *gallery, const mien_model *embedder, mien_curve **ret)
 {
     mien_error err = MIEN_ERROR_INIT;
-    (void)gallery;
-    const mien_status st = mien_curve_of_model(embedder, ret, &err);
+    const mien_status st = mien_curve_of_gallery(gallery, embedder, ret, &err);
     return st == MIEN_OK || st == MIEN_E_NOT_FOUND ? CLI_YES : cli_fail(&err);
 }
 

@@ -28,6 +28,7 @@ int cli_gallery_open(const cli_gallery_common *base, const char *path, const cli
                      mien_gallery **ret);
 /* Take the gallery's path from --gallery or else the first operand; *argc and *argv then are the rest, of
  * which there must be min..max (max 0: no limit). Returns CLI_YES or CLI_USAGE (reported). */
+enum { CLI_NO_MORE = -1 };
 int cli_gallery_operand(const cli_verb *verb, const cli_gallery_common *base, int min, int max, int *argc,
                         char ***argv, const char **ret_path);
 /* Open the gallery of a verb whose operands begin with it. */
@@ -40,8 +41,9 @@ typedef struct cli_secret {
     char *data; /* a text ended by NUL, or bytes */
     size_t bytes;
 } cli_secret;
-/* The passphrase: of MIEN_PASSPHRASE, else asked for on the terminal, twice when it is new. Reports. */
-int cli_secret_ask(cli_secret *ret, const char *what, bool is_new);
+/* A passphrase: of the environment's `variable`, else asked for on the terminal, twice when it is new.
+ * Reports. */
+int cli_secret_ask(cli_secret *ret, const char *what, const char *variable, bool is_new);
 int cli_secret_read(cli_secret *ret, const char *path); /* a key file */
 void cli_secret_free(cli_secret *secret);
 

@@ -105,15 +105,16 @@ static void print_csv(const identify_run *run, const char *path, const identify_
 static void print_evidence(const identify_run *run, const identify_face *f)
 {
     const mien_search_decision *d = &f->decision;
-    char words[256];
+    char rate[64];
     if (!f->n_candidates) {
         fputs("  (nobody to compare with)", stdout);
         return;
     }
-    printf("  similarity %.2f, threshold %.2f", d->similarity, d->threshold);
+    const double similarity = fabs(d->similarity) < 0.005 ? 0 : d->similarity; /* no -0.00 */
+    printf("  similarity %.2f, threshold %.2f", similarity, d->threshold);
     if (run->curve && d->known) {
-        mien_search_words(d, words, sizeof words);
-        printf("; %s", words);
+        mien_rate_words(&d->score_fpir, rate, sizeof rate);
+        printf("; %s strangers come so near", rate);
     }
     if (f->reason)
         printf("; %s", mien_reason_text(f->reason));

@@ -1,6 +1,5 @@
 /* Labelled pictures to templates; see labelled.h. Templates are wiped when they are freed. */
 #include "labelled.h"
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,19 +14,19 @@ typedef struct embed_result {
 } embed_result;
 
 /* Pictures are sorted by path, so those of one person follow each other. */
-static void label(labelled_set *set)
+static void label(labelled_set *set, bool labelled)
 {
     size_t kept = 0;
     set->names = cli_alloc(set->files.n, sizeof *set->names);
     for (size_t i = 0; i < set->files.n; i++) {
         cli_file *f = &set->files.items[i];
         const char *rel = f->path + f->rel, *slash = strchr(rel, '/');
-        if (!slash) {
+        if (!slash && labelled) {
             cli_say_path(f->path, "not in a person's folder: passed over");
             free(f->path);
             continue;
         }
-        const size_t len = (size_t)(slash - rel);
+        const size_t len = slash ? (size_t)(slash - rel) : strlen(rel);
         const char *last = set->n_people ? set->names[set->n_people - 1] : NULL;
         if (!last || strlen(last) != len || strncmp(last, rel, len) != 0)
             set->names[set->n_people++] = cli_format("%.*s", (int)len, rel);
@@ -50,13 +49,7 @@ int labelled_read(labelled_set *set, const char *dir, bool labelled)
     free(operand);
     set->person = cli_alloc(set->files.n, sizeof *set->person);
     set->states = cli_alloc(set->files.n, sizeof *set->states);
-    if (labelled) {
-        label(set);
-    } else {
-        for (size_t i = 0; i < set->files.n; i++)
-            set->person[i] = (uint32_t)i;
-        set->n_people = set->files.n;
-    }
+    label(set, labelled);
     const int rc = set->files.exit_code;
     if (rc == CLI_YES && set->files.n)
         return CLI_YES;
@@ -158,31 +151,4 @@ void labelled_free(labelled_set *set)
     free(set->states);
     cli_files_free(&set->files);
     *set = (labelled_set){ 0 };
-}
-
-enum { KEY_BYTES = 4096 };
-
-int labelled_gallery_open(const char *path, const char *key_file, mien_gallery_mode mode,
-                          const mien_model *embedder, mien_gallery **ret)
-{
-    mien_gallery_opts opts = MIEN_GALLERY_OPTS_INIT;
-    mien_error err = MIEN_ERROR_INIT;
-    unsigned char key[KEY_BYTES];
-    opts.mode = mode;
-    opts.embedder = embedder;
-    opts.actor = "mien";
-    opts.passphrase = key_file ? NULL : getenv("MIEN_PASSPHRASE");
-    if (key_file) {
-        FILE *f = fopen(key_file, "rb");
-        if (!f) {
-            cli_say_path(key_file, "%s", strerror(errno));
-            return CLI_INPUT;
-        }
-        opts.key_bytes = fread(key, 1, sizeof key, f);
-        opts.key = key;
-        fclose(f);
-    }
-    const mien_status st = mien_gallery_open(path, &opts, ret, &err);
-    explicit_bzero(key, sizeof key);
-    return st ? cli_fail_path(path, &err) : CLI_YES;
 }

@@ -3,14 +3,13 @@
 #define MIEN_CLI_LABELLED_H
 
 #include "kit.h"
-#include <mien/gallery.h>
 
 typedef enum labelled_state { LABELLED_EMBEDDED, LABELLED_NO_FACE, LABELLED_BAD } labelled_state;
 
 typedef struct labelled_set {
     cli_files files;
     uint32_t *person; /* [files.n] index into names */
-    char **names;     /* of people, in order; NULL when labelled_read() took each picture for somebody else */
+    char **names;     /* of people, in order; of pictures outside folders, where these are taken: their own */
     size_t n_people;
     size_t dim;
     float *vecs;            /* [files.n][dim]; zeroed where there is none */
@@ -29,10 +28,5 @@ void labelled_embed(labelled_set *set, cli_kits *kits, size_t dim, bool aligned,
  * caller. */
 void labelled_pack(const labelled_set *set, float **ret_vecs, uint32_t **ret_people);
 void labelled_free(labelled_set *set);
-
-/* Open a gallery with the key in a file, or the passphrase in MIEN_PASSPHRASE. Reports; returns the exit
- * code. */
-int labelled_gallery_open(const char *path, const char *key_file, mien_gallery_mode mode,
-                          const mien_model *embedder, mien_gallery **ret);
 
 #endif

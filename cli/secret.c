@@ -75,13 +75,14 @@ static int ask_once(int fd, const char *prompt, cli_secret *ret)
     return write(fd, "\n", 1) < 0 ? CLI_INTERNAL : rc;
 }
 
-static int ask_terminal(cli_secret *ret, const char *what, bool is_new)
+static int ask_terminal(cli_secret *ret, const char *what, const char *variable, bool is_new)
 {
     char prompt[512];
     cli_secret again = { NULL, 0 };
     const int fd = open("/dev/tty", O_RDWR | O_CLOEXEC);
     if (fd < 0) {
-        cli_say_path(what, "encrypted: put the passphrase into MIEN_PASSPHRASE, or give --key-file");
+        cli_say_path(what, "no terminal to ask for the %spassphrase: put it into %s, or give a key file",
+                     is_new ? "new " : "", variable);
         return CLI_INPUT;
     }
     snprintf(prompt, sizeof prompt, "%s for %.300s: ", is_new ? "new passphrase" : "passphrase", what);
@@ -99,9 +100,9 @@ static int ask_terminal(cli_secret *ret, const char *what, bool is_new)
     return rc;
 }
 
-int cli_secret_ask(cli_secret *ret, const char *what, bool is_new)
+int cli_secret_ask(cli_secret *ret, const char *what, const char *variable, bool is_new)
 {
-    const char *given = getenv("MIEN_PASSPHRASE");
+    const char *given = getenv(variable);
     *ret = (cli_secret){ NULL, 0 };
     int rc = CLI_YES;
     if (given && *given) {
@@ -116,7 +117,7 @@ int cli_secret_ask(cli_secret *ret, const char *what, bool is_new)
             ret->bytes = len;
         }
     } else {
-        rc = ask_terminal(ret, what, is_new);
+        rc = ask_terminal(ret, what, variable, is_new);
     }
     if (rc == CLI_YES && !ret->bytes) {
         cli_say("an empty passphrase protects nothing");

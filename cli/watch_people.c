@@ -181,6 +181,13 @@ static int open_gallery(watch_people *p, const cli_gallery_common *base, const c
     return CLI_YES;
 }
 
+static int curve_of_model(const mien_model *model, mien_curve **ret)
+{
+    mien_error err = MIEN_ERROR_INIT;
+    const mien_status st = mien_curve_of_model(model, ret, &err);
+    return st == MIEN_OK || st == MIEN_E_NOT_FOUND ? CLI_YES : cli_fail(&err);
+}
+
 int watch_people_open(watch_people *p, const cli_gallery_common *base, const char *dir,
                       const cli_models *models, double threshold, double fpir)
 {
@@ -197,7 +204,8 @@ int watch_people_open(watch_people *p, const cli_gallery_common *base, const cha
         return CLI_YES;
     int rc = base->gallery ? open_gallery(p, base, models) : load_folder(p, dir, models, &base->common);
     if (rc == CLI_YES)
-        rc = cli_curve_of(p->gallery, models->embed, &p->curve);
+        rc = p->gallery ? cli_curve_of(p->gallery, models->embed, &p->curve)
+                        : curve_of_model(models->embed, &p->curve);
     if (rc == CLI_YES && !p->curve && isnan(threshold)) {
         cli_say("this model is not calibrated: give --threshold, or calibrate it on labelled people");
         return CLI_MODEL;

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the seed files of fuzz_onnx, fuzz_ir, fuzz_mien and fuzz_ckpt: small networks of our own with random weights.
+"""Write the seed files of fuzz_onnx, fuzz_ir, fuzz_mien, fuzz_ckpt and fuzz_search: small networks of our own with random weights.
 
 usage: make_corpus.py [LIBMIEN.so]    (the library, for the .mien files)
 """
@@ -126,6 +126,33 @@ def write_ckpts():
     write_ckpt("none", [])
 
 
+def write_search(name, items, coded=False, used=None, version=1):
+    """An index of four dimensions, as fuzz_search.c takes it: header, table, then 32 bytes a template."""
+    blocks, dim, gallery = 1, 4, bytes(16)
+    plain, signs = 4096 * 16 + 4096 * 24, 4096 * 8
+    size = 8192 + blocks * (plain + (signs if coded else 0))
+    n = len(items) if used is None else used
+    mac = hashlib.blake2b(b"mien index mac" + gallery, key=bytes(32), digest_size=32).digest()
+    head = b"mienidx\n" + struct.pack("<6IQQQ", version, 2 if coded else 0, dim, 4096, blocks, 0, size, n, 9)
+    head += bytes(32) + gallery + hashlib.blake2b(b"which key\0", key=mac, digest_size=16).digest()
+    table = struct.pack("<IIQ", n, n, 1) + bytes(48)
+    head += hashlib.blake2b(head + table, digest_size=32).digest()
+    with open(os.path.join(HERE, "search", name), "wb") as f:
+        f.write(head.ljust(160, b"\0") + table)
+        for k, (scale, error, code) in enumerate(items):
+            f.write(struct.pack("<QQff", k, k // 2, scale, error) + bytes(c + 128 for c in code) + bytes(4))
+
+
+def write_searches():
+    one = (0.004, 0.001, (127, 127, -127, 127))
+    write_search("three", [one, (0.006, 0.002, (127, -60, 60, 1)), (0.008, 0.0, (0, 0, 127, 0))])
+    write_search("coded", [one] * 20, coded=True)
+    write_search("bad_numbers", [(float("nan"), 0.1, (1, 2, 3, 4)), (float("inf"), 2.0, (1, 2, 3, 4)), one])
+    write_search("too_many", [one], used=5000)
+    write_search("future", [one], version=2)
+    write_search("none", [])
+
+
 def write_scene_tables():
     numbers = "10.5,20,110,140,0.9,40,60,80,60,60,80,45,110,75,110"
     tables = {
@@ -140,9 +167,10 @@ def write_scene_tables():
 
 
 def main():
-    for d in ("onnx", "ir", "mien", "ckpt", "scene"):
+    for d in ("onnx", "ir", "mien", "ckpt", "scene", "search"):
         os.makedirs(os.path.join(HERE, d), exist_ok=True)
     write_scene_tables()
+    write_searches()
     write_onnx()
     write_irs()
     write_ckpts()

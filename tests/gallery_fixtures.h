@@ -88,9 +88,9 @@ static inline int fixture_open(void **state)
     return 0;
 }
 
-static inline int fixture_close(void **state)
+/* Remove every file in the folder. */
+static inline void fixture_clear(const fixture *f)
 {
-    fixture *const f = *state;
     DIR *const d = opendir(f->dir);
     const struct dirent *e = NULL;
     while (d && (e = readdir(d)) != NULL) {
@@ -100,6 +100,12 @@ static inline int fixture_close(void **state)
     }
     if (d)
         closedir(d);
+}
+
+static inline int fixture_close(void **state)
+{
+    fixture *const f = *state;
+    fixture_clear(f);
     rmdir(f->dir);
     mien_model_free(f->model);
     free(f);

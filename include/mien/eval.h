@@ -112,15 +112,17 @@ typedef struct mien_eval_csv_opts {
     size_t struct_size;
     int direction; /**< 1 higher is more alike, -1 lower, 0 (default): lower where the scores' column is named
                         distance or dist */
+    int pairs_only; /**< 1: pairs yet to be compared: two columns of pictures are wanted (a, b, image_a, ...),
+                       a score is not, and every row says `failed` */
     uint64_t max_bytes; /**< default 4 GiB */
     /** Told of each row that is skipped: its line, from 1, and why. May be NULL. */
     void (*bad_row)(size_t line, const char *why, void *user);
     void *user;
 } mien_eval_csv_opts;
 
-#define MIEN_EVAL_CSV_OPTS_INIT                                      \
-    {                                                                \
-        sizeof(mien_eval_csv_opts), 0, (uint64_t)4 << 30, NULL, NULL \
+#define MIEN_EVAL_CSV_OPTS_INIT                                         \
+    {                                                                   \
+        sizeof(mien_eval_csv_opts), 0, 0, (uint64_t)4 << 30, NULL, NULL \
     }
 
 /** Read a table from CSV (RFC 4180), the output of any matcher.
@@ -142,6 +144,27 @@ MIEN_API MIEN_MUST_USE mien_status mien_eval_table_parse(const char *data, size_
                                                          const mien_eval_csv_opts *opts,
                                                          mien_eval_table **ret, size_t *ret_bad,
                                                          mien_error *err);
+
+/* ---- labels of people ---- */
+
+/** What is known of people beside their names: a CSV file with a column of people (person, name, identity,
+ * id) and columns of labels, a row per person. */
+typedef struct mien_eval_labels mien_eval_labels;
+
+/** Read labels. Rows that cannot be used, among them second rows of one person, are told to `opts` and
+ * skipped.
+ *  @return MIEN_OK; E_EVAL_DATA without a column of people and one of labels, or without a row; E_NOT_FOUND,
+ * E_IO, E_LIMIT, E_NOMEM */
+MIEN_API MIEN_MUST_USE mien_status mien_eval_labels_read(const char *path, const mien_eval_csv_opts *opts,
+                                                         mien_eval_labels **ret, mien_error *err);
+MIEN_API void mien_eval_labels_free(mien_eval_labels *labels);
+/** Lend the names of the columns. */
+MIEN_API size_t mien_eval_labels_columns(const mien_eval_labels *labels, const char *const **ret_names);
+/** Labels of a pair: the person's own when both are one, and of two people what they share: the rates of a
+ * group are those among its own members.
+ *  @param ret  [columns]; NULL where there is none */
+MIEN_API void mien_eval_labels_of(const mien_eval_labels *labels, const char *person_a, const char *person_b,
+                                  const char **ret);
 
 /* ---- choosing pairs ---- */
 

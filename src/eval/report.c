@@ -57,7 +57,7 @@ static void threshold_source(mien__text *t, const mien_eval_summary *s, const ch
 static void headline(mien__text *t, const mien_eval_summary *s, const mien_eval_report_opts *o)
 {
     const mien_eval_decided *const d = &s->decided;
-    mien__text_fmt(t, "<div class=\"verdict\"><p class=\"lead\">At the threshold of %.4g ", d->threshold);
+    mien__text_fmt(t, "<div class=\"verdict\"><p class=\"lead\">At the threshold of %.4g, ", d->threshold);
     mien__text_one_in(t, d->fmr.value, s->n_nonmated);
     mien__text_fmt(t, " pairs of strangers %s for one person, and ",
                    d->fmr.value > 0 ? "is taken" : "are taken");
@@ -88,7 +88,8 @@ static void tiles(mien__text *t, const mien_eval_summary *s)
     mien__text_fmt(t, "<dl class=\"tiles\">\n");
     mien__eval_tile(t, names[at - s->at], at->fnmr.value);
     mien__eval_tile(t, "Equal error rate", s->eer.value);
-    mien__eval_tile(t, "Area under the ROC", s->auc.value);
+    mien__text_fmt(t, "<div><dt>Area under the ROC</dt><dd><span class=\"big\">%.4f</span></dd></div>\n",
+                   s->auc.value);
     if (s->folds)
         mien__eval_tile(t, "Accuracy over folds", s->fold_accuracy);
     else
@@ -127,7 +128,8 @@ static void table(mien__text *t, const mien_eval_summary *s)
     mien__eval_cell(t, s->eer);
     mien__text_fmt(t, "<td class=\"n\">%.4g</td></tr>\n<tr><th scope=\"row\">Area under the ROC</th>",
                    s->eer_threshold);
-    mien__eval_cell(t, s->auc);
+    mien__text_fmt(t, "<td class=\"n\">%.4f <span class=\"ci\">%.4f to %.4f</span></td>", s->auc.value,
+                   s->auc.lo, s->auc.hi);
     mien__text_fmt(
         t,
         "<td></td></tr>\n</tbody></table></div>\n<div class=\"scroll\"><table class=\"figures\">"
@@ -247,6 +249,16 @@ void mien__eval_page_entries(mien__text *t, const mien_eval_report_opts *o)
     mien__text_fmt(t, "</tbody></table></section>\n");
 }
 
+void mien__eval_page_begin(mien__text *t, const mien_eval_report_opts *o, const char *what)
+{
+    mien__page_begin(o->title ? o->title : what, "Evaluation report", t);
+    if (!o->matcher)
+        return;
+    mien__text_fmt(t, "<p class=\"soft\">Matcher: ");
+    mien__text_html(t, o->matcher);
+    mien__text_fmt(t, "</p>\n");
+}
+
 mien_status mien__eval_html(const mien_evaluation *e, const mien_eval_report_opts *o, mien__buf *ret,
                             mien_error *err)
 {
@@ -255,12 +267,7 @@ mien_status mien__eval_html(const mien_evaluation *e, const mien_eval_report_opt
         return st;
     mien__text t;
     mien__text_init(&t, MIEN__PAGE_MAX_BYTES, err);
-    mien__page_begin(o->title ? o->title : "Evaluation", "Evaluation report", &t);
-    if (o->matcher) {
-        mien__text_fmt(&t, "<p class=\"soft\">Matcher: ");
-        mien__text_html(&t, o->matcher);
-        mien__text_fmt(&t, "</p>\n");
-    }
+    mien__eval_page_begin(&t, o, "Evaluation");
     headline(&t, &e->s, o);
     tiles(&t, &e->s);
     table(&t, &e->s);

@@ -23,6 +23,8 @@ void mien__eval_histogram(mien__text *t, const uint64_t *mated, const uint64_t *
 /* What both kinds of page begin and end with. */
 mien_status mien__eval_page_check(const void *subject, const mien_eval_report_opts *o, const void *ret,
                                   mien_error *err);
+/* Title (`what` where none is given) and matcher. */
+void mien__eval_page_begin(mien__text *t, const mien_eval_report_opts *o, const char *what);
 void mien__eval_page_entries(mien__text *t, const mien_eval_report_opts *o);
 /* Write `page` unless `st` is a failure; frees it either way. */
 mien_status mien__eval_page_write(mien_status st, mien__buf *page, const char *path, mien_error *err);

@@ -24,7 +24,7 @@ void mien__eval_histogram(mien__text *t, const uint64_t *mated, const uint64_t *
         .id = "scores",
         .title = "Scores",
         .x_name = "score",
-        .y_name = "share of the pairs of a kind, %",
+        .y_name = "share of each kind, %",
         .x_factor = 1,
         .y_factor = 100,
         .y_from_zero = true,
@@ -109,7 +109,7 @@ static void roc(mien__text *t, const mien_evaluation *e)
         .id = "roc",
         .title = "Receiver operating characteristic",
         .x_name = "FMR, %",
-        .y_name = "one person recognised (1 - FNMR), %",
+        .y_name = "1 - FNMR, %",
         .x_scale = MIEN__LOG,
         .x_factor = 100,
         .y_factor = 100,
@@ -122,12 +122,54 @@ static void roc(mien__text *t, const mien_evaluation *e)
     mien_eval_roc_free(v);
 }
 
+/* Both error rates over the threshold, as the histograms' bins have them. */
+static void rates(mien__text *t, const mien_eval_summary *s)
+{
+    double x[MIEN_EVAL_BINS], y[2][MIEN_EVAL_BINS];
+    uint64_t below[2] = { 0, 0 };
+    for (int i = 0; i < MIEN_EVAL_BINS; i++) { /* at the lower edge of each bin */
+        const double mated = (double)below[0] / (double)s->n_mated;
+        const double nonmated = (double)below[1] / (double)s->n_nonmated;
+        x[i] = s->score_lo + i * (s->score_hi - s->score_lo) / MIEN_EVAL_BINS;
+        y[0][i] = s->lower ? nonmated : 1 - nonmated;
+        y[1][i] = s->lower ? 1 - mated : mated;
+        below[0] += s->hist_mated[i];
+        below[1] += s->hist_nonmated[i];
+    }
+    const mien__plot p = {
+        .id = "rates",
+        .title = "Error rates over the threshold",
+        .x_name = "threshold",
+        .y_name = "%",
+        .x_factor = 1,
+        .y_factor = 100,
+        .y_scale = MIEN__LOG,
+        .x_mark = &s->decided.threshold,
+        .mark_name = "threshold",
+        .n_curves = 2,
+        .curves = { { .name = "FMR",
+                      .style = "nonmated",
+                      .x = x,
+                      .y = y[0],
+                      .n = MIEN_EVAL_BINS,
+                      .hover = true },
+                    { .name = "FNMR",
+                      .style = "mated",
+                      .x = x,
+                      .y = y[1],
+                      .n = MIEN_EVAL_BINS,
+                      .hover = true } },
+    };
+    mien__plot_svg(&p, t);
+}
+
 void mien__eval_plots(mien__text *t, const mien_evaluation *e)
 {
     const mien_eval_summary *const s = &e->s;
     mien__text_fmt(t, "<section><h2>Curves</h2>\n<div class=\"grid\">\n");
     mien__eval_histogram(t, s->hist_mated, s->hist_nonmated, s->score_lo, s->score_hi, s->decided.threshold,
                          "one person", "two people");
+    rates(t, s);
     det(t, s);
     roc(t, e);
     mien__text_fmt(t, "</div>\n<p class=\"soft note\">Bands are 95 %% intervals.</p></section>\n");
@@ -177,7 +219,8 @@ void mien__eval_groups(mien__text *t, const mien_eval_summary *s)
         mien__text_html(t, s->groups[i].column);
         mien__text_fmt(
             t, "</th><th scope=\"col\" class=\"n\">Mated</th><th scope=\"col\" class=\"n\">Non-mated</th>"
-               "<th scope=\"col\">FMR, 95 %% interval</th><th scope=\"col\">FNMR, 95 %% interval</th></tr>"
+               "<th scope=\"col\" class=\"rate\">FMR, 95 %% interval</th><th scope=\"col\" "
+               "class=\"rate\">FNMR, 95 %% interval</th></tr>"
                "</thead><tbody>\n");
         for (; i < end; i++) {
             const mien_eval_group *const g = &s->groups[i];

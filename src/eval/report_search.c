@@ -4,7 +4,7 @@
 
 static void search_head(mien__text *t, const mien_eval_search_summary *s, const mien_eval_report_opts *o)
 {
-    mien__text_fmt(t, "<div class=\"verdict\"><p class=\"lead\">At the threshold of %.4g ", s->threshold);
+    mien__text_fmt(t, "<div class=\"verdict\"><p class=\"lead\">At the threshold of %.4g, ", s->threshold);
     mien__text_one_in(t, s->fpir.value, s->n_nonmated);
     mien__text_fmt(t, " strangers %s for somebody in the gallery%s",
                    s->fpir.value > 0 ? "is taken" : "are taken", s->n_enrolled ? " of " : "");
@@ -114,7 +114,7 @@ static void search_plots(mien__text *t, const mien_eval_search_summary *s)
     const mien__plot plot = { .id = "cmc",
                               .title = "Cumulative match characteristic",
                               .x_name = "rank",
-                              .y_name = "right person within that rank, %",
+                              .y_name = "found within the rank, %",
                               .x_factor = 1,
                               .y_factor = 100,
                               .n_curves = 1,
@@ -158,12 +158,7 @@ mien_status mien__eval_search_html(const mien_eval_search_summary *s, const mien
         return st;
     mien__text t;
     mien__text_init(&t, MIEN__PAGE_MAX_BYTES, err);
-    mien__page_begin(o->title ? o->title : "Identification", "Evaluation report", &t);
-    if (o->matcher) {
-        mien__text_fmt(&t, "<p class=\"soft\">Matcher: ");
-        mien__text_html(&t, o->matcher);
-        mien__text_fmt(&t, "</p>\n");
-    }
+    mien__eval_page_begin(&t, o, "Identification");
     search_head(&t, s, o);
     search_table(&t, s);
     search_plots(&t, s);

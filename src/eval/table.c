@@ -82,6 +82,11 @@ mien_status mien__names_add(mien__names *names, const char *text, uint32_t *ret,
     return MIEN_OK;
 }
 
+uint32_t mien__names_find(const mien__names *names, const char *text)
+{
+    return text && *text && names->n ? names->slots[slot_of(names, text)] : 0;
+}
+
 const char *mien__names_at(const mien__names *names, uint32_t number)
 {
     return number ? names->v[number - 1] : NULL;
@@ -145,8 +150,8 @@ static mien_status check_row(const mien_eval_table *t, const mien_eval_row *r, m
         return mien__fail(err, MIEN_E_ARG, "evaluation: a pointer is NULL");
     if (r->fold < -1 || r->fold >= MAX_FOLDS)
         return mien__fail(err, MIEN_E_EVAL_DATA, "fold %d is not in 0..%d", r->fold, MAX_FOLDS - 1);
-    if (!r->failed && !isfinite(r->score))
-        return mien__fail(err, MIEN_E_EVAL_DATA, "the score is not finite");
+    if (!r->failed && !(fabs(r->score) <= MIEN__EVAL_MAX_SCORE))
+        return mien__fail(err, MIEN_E_EVAL_DATA, "the score is not finite, or absurdly large");
     if (r->person_a && r->person_b && *r->person_a && *r->person_b &&
         (strcmp(r->person_a, r->person_b) == 0) != (r->mated != 0))
         return mien__fail(err, MIEN_E_EVAL_DATA, "%s",

@@ -5,6 +5,9 @@
 #include "base/base.h"
 #include <mien/eval.h>
 
+/* Differences of scores must not overflow. */
+#define MIEN__EVAL_MAX_SCORE 1e300
+
 /* Texts, each once, numbered from 1; 0 stands for none. */
 typedef struct mien__names {
     mien__arena *arena;
@@ -14,6 +17,8 @@ typedef struct mien__names {
 } mien__names;
 /* Find or add; NULL and "" are 0. E_NOMEM, E_LIMIT. */
 mien_status mien__names_add(mien__names *names, const char *text, uint32_t *ret, mien_error *err);
+/* 0 when it is not there. */
+uint32_t mien__names_find(const mien__names *names, const char *text);
 const char *mien__names_at(const mien__names *names, uint32_t number); /* NULL for 0 */
 void mien__names_clear(mien__names *names);
 

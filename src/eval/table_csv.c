@@ -51,7 +51,7 @@ typedef struct layout {
     int labels[MIEN_EVAL_MAX_COLUMNS]; /* fields of labels */
     const char *columns[MIEN_EVAL_MAX_COLUMNS];
     size_t n_labels, n_fields;
-    bool lower, headless;
+    bool lower, headless, pairs_only;
 } layout;
 
 /* Lower case letters and digits alone; false when nothing is left or it is too long to be known. */
@@ -122,12 +122,15 @@ static bool looks_headless(const mien__csv_row *row)
            truth_of(trimmed(row->fields[1])) >= 0;
 }
 
-static mien_status find_columns(const mien__csv_row *row, int direction, layout *l, mien_error *err)
+static mien_status find_columns(const mien__csv_row *row, const mien_eval_csv_opts *o, layout *l,
+                                mien_error *err)
 {
     *l = (layout){ .n_fields = row->n };
     for (int i = 0; i < N_ROLES; i++)
         l->at[i] = -1;
-    l->headless = looks_headless(row);
+    const int direction = o->direction;
+    l->pairs_only = o->pairs_only != 0;
+    l->headless = !l->pairs_only && looks_headless(row);
     if (l->headless) {
         l->at[SCORE] = 0;
         l->at[MATED] = 1;
@@ -148,7 +151,10 @@ static mien_status find_columns(const mien__csv_row *row, int direction, layout 
         l->at[SCORE] = l->at[DISTANCE];
     if (direction)
         l->lower = direction < 0;
-    if (l->at[SCORE] < 0)
+    if (l->pairs_only && (l->at[ITEM_A] < 0 || l->at[ITEM_B] < 0))
+        return mien__fail(err, MIEN_E_EVAL_DATA,
+                          "the first row names no two columns of pictures (a, b, ...)");
+    if (l->at[SCORE] < 0 && !l->pairs_only)
         return mien__fail(err, MIEN_E_EVAL_DATA,
                           "the first row names no column of scores (score, similarity, distance, ...)");
     if (l->at[MATED] < 0 && (l->at[PERSON_A] < 0 || l->at[PERSON_B] < 0))
@@ -175,11 +181,13 @@ static const char *read_row(const mien__csv_row *row, const layout *l, mien_eval
                             .person_b = field(row, l, PERSON_B),
                             .item_a = field(row, l, ITEM_A),
                             .item_b = field(row, l, ITEM_B) };
-    const char *const score = field(row, l, SCORE);
+    const char *const score = l->pairs_only ? "" : field(row, l, SCORE);
     const char *const failed = field(row, l, FAILED);
-    ret->failed = !*score || (failed && truth_of(failed) == 1);
+    ret->failed = l->pairs_only || !*score || (failed && truth_of(failed) == 1);
     if (!ret->failed && !mien__parse_f64(score, &ret->score))
         return "the score is not a number";
+    if (l->pairs_only && (!*ret->item_a || !*ret->item_b))
+        return "a picture is missing";
     if (l->at[MATED] >= 0) {
         ret->mated = truth_of(field(row, l, MATED));
         if (ret->mated < 0)
@@ -243,7 +251,7 @@ static mien_status read_first(reader *r, mien_error *err)
 {
     for (mien__csv_got got; (got = mien__csv_next(&r->csv, r->row)) != MIEN__CSV_END;) {
         if (got == MIEN__CSV_ROW)
-            return find_columns(r->row, r->opts->direction, &r->l, err);
+            return find_columns(r->row, r->opts, &r->l, err);
         bad(r, r->row->fault);
     }
     return mien__fail(err, MIEN_E_EVAL_DATA, "there is no row");

@@ -203,18 +203,34 @@ double mien__weighted_auc(const mien__epairs *p, const mien__weighing *w)
     return wins / ((double)w->mated[0] * (double)w->nonmated[0]);
 }
 
+/* Lowest score above t of both lists, from places i and j on; t where there is none. */
+static double next_score(const mien__epairs *p, size_t i, size_t j, double t)
+{
+    double next = HUGE_VAL;
+    if (i < p->n_mated)
+        next = p->mated[i].score;
+    if (j < p->n_nonmated && p->nonmated[j].score < next)
+        next = p->nonmated[j].score;
+    return isfinite(next) ? next : t;
+}
+
+static double midway(double below, double above)
+{
+    const double mid = isfinite(below) ? below + (above - below) / 2 : above;
+    return mid > below ? mid : above;
+}
+
 /* As mien__eer(): the threshold is raised through every score; between the last two operating points the
- * rates are taken as linear, and so is the threshold. */
+ * rates are taken as linear. The threshold told is one at which the rates are nearest to each other, midway
+ * between scores. */
 double mien__weighted_eer(const mien__epairs *p, const mien__weighing *w, double *ret_threshold)
 {
     if (!w->mated[0] || !w->nonmated[0])
         return NAN;
-    double fmr = 1, fnmr = 0, last = NAN;
+    double fmr = 1, fnmr = 0, last = -HUGE_VAL;
     size_t i = 0, j = 0;
     while (i < p->n_mated || j < p->n_nonmated) {
-        const double t = j == p->n_nonmated || (i < p->n_mated && p->mated[i].score < p->nonmated[j].score)
-                             ? p->mated[i].score
-                             : p->nonmated[j].score;
+        const double t = next_score(p, i, j, -HUGE_VAL);
         while (i < p->n_mated && p->mated[i].score <= t)
             i++;
         while (j < p->n_nonmated && p->nonmated[j].score <= t)
@@ -224,8 +240,8 @@ double mien__weighted_eer(const mien__epairs *p, const mien__weighing *w, double
         if (fnmr2 >= fmr2) {
             const double gap = fmr - fnmr, gap2 = fmr2 - fnmr2; /* gap > 0 >= gap2 */
             const double s = gap / (gap - gap2);
-            if (ret_threshold) /* pairs at t pass at the point before */
-                *ret_threshold = isfinite(last) && isfinite(t) ? last + s * (t - last) : t;
+            if (ret_threshold)
+                *ret_threshold = gap <= -gap2 ? midway(last, t) : midway(t, next_score(p, i, j, t));
             return fmr + s * (fmr2 - fmr);
         }
         fmr = fmr2;

@@ -21,7 +21,10 @@ static mien_status copy(mien_gallery *g, sqlite3 *to, mien_gallery_progress prog
     int rc = SQLITE_OK;
     if (!b)
         return mien__db_fail(g, sqlite3_extended_errcode(to), "copy", err);
-    while (!st && (rc = sqlite3_backup_step(b, PAGES_PER_STEP)) == SQLITE_OK) {
+    while (!st && rc == SQLITE_OK) {
+        rc = sqlite3_backup_step(b, PAGES_PER_STEP);
+        if (rc != SQLITE_OK && rc != SQLITE_DONE)
+            break;
         const int total = sqlite3_backup_pagecount(b), left = sqlite3_backup_remaining(b);
         if (progress && progress(user, (uint64_t)(total - left), (uint64_t)total) != 0)
             st = mien__fail(err, MIEN_E_INTERRUPTED, "the backup was stopped");

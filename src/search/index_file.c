@@ -158,13 +158,28 @@ mien_status mien_index_open(const char *path, const mien_index_opts *opts, mien_
 
 /* ---- checking mapped blocks ---- */
 
+/* Numbers of places as a writer makes them: what a damaged file of good checksums could bring is NaN and the
+ * like. */
+static bool sane(const mien__block *b, const mien__idx_entry *e)
+{
+    size_t live = 0;
+    for (size_t i = 0; i < MIEN__BLOCK; i++) {
+        const bool taken = b->error[i] >= 0;
+        if (taken ? !(b->error[i] <= 1 && b->scale[i] > 0 && b->scale[i] <= 1 && i < e->used)
+                  : b->error[i] != -INFINITY)
+            return false;
+        live += taken;
+    }
+    return live == e->live;
+}
+
 static bool matches(const mien_index *ix, size_t b)
 {
     const mien__block *const block = mien__index_block(ix, b);
     mien__idx_entry e;
     entry_of(ix, b, false, &e);
     const size_t bytes = block->signs ? ix->layout.coded_bytes : ix->layout.plain_bytes;
-    return mien__idx_sum_ok(ix->kernels, block->codes, bytes, &e);
+    return mien__idx_sum_ok(ix->kernels, block->codes, bytes, &e) && sane(block, &e);
 }
 
 mien_status mien__block_ready(mien_index *ix, size_t b, mien_error *err)
@@ -268,6 +283,8 @@ static mien_status save(mien_index *ix, const char *path, mien_error *err)
         return mien__nomem(err, h.data_at);
     mien__new_file f = { -1, NULL, NULL };
     status = mien__file_new(&f, path, err);
+    if (status == MIEN_OK)
+        (void)fchmod(f.fd, 0600); /* templates are for their owner alone */
     if (status == MIEN_OK) {
         status = put_blocks(ix, &f, &h, head, err);
         if (status == MIEN_OK) {

@@ -40,6 +40,7 @@ void mien__scan_prepare(mien__scratch *s, mien_index *ix, const float *queries, 
         /* both lengths are at most 1.001 */
         q->a = 1.001 + error;
         q->b = 1.001 * error + 1e-9;
+        q->b_and_slack = (float)(q->b + SLACK);
         if (s->coded) {
             float *const y = s->vecs; /* not in use yet, and long enough: see MIEN__FETCH */
             memcpy(y, q->vec, l->dim * sizeof *y);
@@ -121,8 +122,14 @@ static bool keep(mien__scratch *s, size_t worker, size_t qi, const mien__block *
 
 static float bar_of(const mien__query *q)
 {
-    const double bar = atomic_load_explicit(&q->bar, memory_order_relaxed);
-    return nextafterf((float)(bar - q->b - SLACK), -INFINITY);
+    return atomic_load_explicit(&q->bar, memory_order_relaxed) - q->b_and_slack;
+}
+
+/* Into the second cache: the first has its tile. Past the end of a block is allowed. */
+static void prefetch(const uint8_t *p, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i += 64)
+        __builtin_prefetch(p + i, 0, 2);
 }
 
 /* All of a tile's templates against all queries. */
@@ -137,6 +144,9 @@ static bool scan_tile(mien__scratch *s, size_t worker, const mien__block *b, siz
         int32_t start[MIEN__DOT_QUERIES];
         for (size_t j = 0; j < n; j++)
             start[j] = s->query[i + j].start;
+        if (s->n_queries > MIEN__DOT_QUERIES) /* a share of the next tile */
+            prefetch(b->codes + (tile + 1) * l->tile_bytes + i * l->tile_bytes / s->n_queries,
+                     n * l->tile_bytes / s->n_queries);
         k->dots(b->codes + tile * l->tile_bytes, MIEN__TILE_GROUPS, l->steps, s->query[i].code, l->dim_padded,
                 n, start, sums);
         for (size_t j = 0; j < n; j++) {
@@ -159,8 +169,7 @@ static bool scan_coded_tile(mien__scratch *s, size_t worker, const mien__block *
     const mien__search_kernels *const k = s->ix->kernels;
     const uint8_t *const first = mien__sign_tile(l, b->signs, 0, tile), *const second = mien__sign_tile(
                                                                             l, b->signs, 1, tile);
-    for (size_t i = 0; i < l->sign_tile_bytes; i += 64) /* past the end of the block is allowed */
-        __builtin_prefetch(first + SIGNS_AHEAD + i);
+    prefetch(first + SIGNS_AHEAD, l->sign_tile_bytes);
     uint16_t passed[MIEN__TILE];
     int32_t sums[1][MIEN__TILE];
     for (size_t i = 0; i < s->n_queries; i++) {

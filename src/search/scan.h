@@ -34,6 +34,7 @@ typedef struct mien__query {
     float t;       /* scale of code */
     double a, b;   /* |q.x - q'.x'| <= a * error(x) + b */
     mien__sign_query signs;
+    float b_and_slack; /* b and what rounding may add */
     _Atomic float bar; /* a lower bound of the k-th best similarity */
 } mien__query;
 

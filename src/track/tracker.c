@@ -70,8 +70,9 @@ mien_status mien_tracker_new(const mien_track_opts *opts, mien_tracker **ret, mi
     t->tracks = mien_alloc_array_zero(n, sizeof *t->tracks);
     t->events = mien_alloc_array_zero(t->max_events, sizeof *t->events);
     if (!t->bodies || !t->histories || !t->vectors || !t->gain || !t->tracks || !t->events) {
+        const size_t bytes = t->vector_floats * sizeof *t->vectors;
         mien_tracker_free(t);
-        return mien__nomem(err, t->vector_floats * sizeof *t->vectors);
+        return mien__nomem(err, bytes);
     }
     for (size_t i = 0; i < t->n_histories; i++) {
         mien__history *const h = &t->histories[i];

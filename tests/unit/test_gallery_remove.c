@@ -142,18 +142,23 @@ static void a_remnant_is_found(void **state)
     mien_receipt r;
     for (int offset = 0; offset < 8; offset++) {
         uint16_t halves[DIM];
-        char smuggled[64] = "", name[120];
+        char smuggled[64] = "";
+        sqlite3 *db = NULL;
+        sqlite3_stmt *stmt = NULL;
         make(g, offset + 1, false, m);
         for (int i = 0; i < DIM; i++)
             halves[i] = mien__float_to_half(m->vec[2][i]);
         memcpy(smuggled + offset, (const char *)halves + 37, 15);
-        snprintf(name, sizeof name, "%s-index", f->path);
-        FILE *const out = fopen(name, "wb");
-        fwrite(smuggled, 1, sizeof smuggled, out);
-        fclose(out);
+        assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+        assert_int_equal(
+            sqlite3_prepare_v2(db, "insert or replace into text values ('x', ?1)", -1, &stmt, NULL),
+            SQLITE_OK);
+        sqlite3_bind_blob(stmt, 1, smuggled, sizeof smuggled, SQLITE_STATIC);
+        assert_int_equal(sqlite3_step(stmt), SQLITE_DONE);
+        sqlite3_finalize(stmt);
+        sqlite3_close(db);
         OK(mien_gallery_remove(g, m->person, 0, &r, err));
         assert_int_equal(r.verified, 0);
-        unlink(name);
     }
     free(m);
     mien_gallery_free(g);

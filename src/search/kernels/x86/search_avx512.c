@@ -11,6 +11,13 @@ static inline __m512i query4(const int8_t *q)
     return _mm512_set1_epi32(four);
 }
 
+/* GCC 12 would load the codes again for every query, and loads, not products, would set the pace. */
+static inline __m512i in_register(__m512i v)
+{
+    __asm__("" : "+v"(v));
+    return v;
+}
+
 /* One query: memory sets the pace, so the codes are read in the order they lie, in four chains. */
 static void dots_one(const uint8_t *codes, size_t groups, size_t steps, const int8_t *q, int32_t start,
                      int32_t *ret)
@@ -46,7 +53,7 @@ static inline __attribute__((always_inline)) void dots_block(const uint8_t *code
         __m512i x[4];
 #pragma GCC unroll 4
         for (size_t r = 0; r < R; r++)
-            x[r] = _mm512_loadu_si512(codes + (r * steps + s) * 64);
+            x[r] = in_register(_mm512_loadu_si512(codes + (r * steps + s) * 64));
 #pragma GCC unroll 6
         for (size_t k = 0; k < Q; k++) {
             const __m512i b = query4(q + k * q_stride + 4 * s);
