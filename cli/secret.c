@@ -63,14 +63,14 @@ static int ask_once(int fd, const char *prompt, cli_secret *ret)
     int rc = secret_new(ret, PASSPHRASE_MAX + 1);
     if (rc != CLI_YES)
         return rc;
-    if (write(fd, prompt, strlen(prompt)) < 0 || tcgetattr(fd, &was) != 0) {
+    if (tcgetattr(fd, &was) != 0) {
         cli_say("cannot ask on this terminal: %s", strerror(errno));
         return CLI_INTERNAL;
     }
     silent = was;
     silent.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK | ECHONL);
-    tcsetattr(fd, TCSAFLUSH, &silent);
-    rc = read_line(fd, ret);
+    tcsetattr(fd, TCSAFLUSH, &silent); /* before the prompt: nothing that answers it is echoed or lost */
+    rc = write(fd, prompt, strlen(prompt)) < 0 ? CLI_INTERNAL : read_line(fd, ret);
     tcsetattr(fd, TCSAFLUSH, &was);
     return write(fd, "\n", 1) < 0 ? CLI_INTERNAL : rc;
 }

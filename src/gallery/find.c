@@ -371,10 +371,10 @@ static mien_status begin_anew(mien_gallery *g, mien_error *err)
 
 void mien__finder_save(mien_gallery *g)
 {
-    mien__finder *const f = g->shared->finder;
     mien_index_info info;
     char *path = NULL;
-    if (!f || !g->wrote || !g->shared->has_embedder)
+    mien__finder *const f = g->wrote ? g->shared->finder : NULL;
+    if (!f || !g->shared->has_embedder)
         return;
     /* under the write lock: nobody removes anybody while it is written, and it is of the very last change */
     if (mien__sql_run(g, MIEN__SQL_BEGIN_WRITE, NULL, "") != MIEN_OK)
