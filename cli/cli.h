@@ -65,7 +65,7 @@ typedef struct cli_example {
     const char *what, *command;
 } cli_example;
 
-enum { CLI_MAX_TABLES = 4 };
+enum { CLI_MAX_TABLES = 6 };
 
 typedef struct cli_verb {
     const char *name;                         /* "detect", "model list" */
@@ -87,6 +87,8 @@ const cli_verb *cli_verb_at(size_t index);
 const cli_verb *cli_verb_find(int argc, char **argv, int *ret_used);
 /* The word before the blank of at least one verb, such as "model". */
 bool cli_is_group(const char *word);
+/* What its verbs have in common; "" when it has no line. */
+const char *cli_group_brief(const char *word);
 
 /* Walk a verb's options over its tables: option 0, 1, ...; NULL past the end. */
 const cli_option *cli_option_at(const cli_verb *verb, size_t index);
@@ -130,6 +132,9 @@ typedef struct cli_common {
 extern const cli_option cli_input_options[];    /* reading pictures, threads, quiet */
 extern const cli_option cli_detector_options[]; /* detector */
 extern const cli_option cli_detect_options[];   /* min-size, min-score */
+
+/* The command line as it could be typed again, for reports. */
+extern char *cli_command;
 
 /* ---- messages: all on stderr, one line each, control characters masked; any thread ---- */
 extern const char *cli_program;                                              /* "mien" */
@@ -175,6 +180,8 @@ typedef struct cli_files {
 /* Collect pictures: files as given, folders walked (sorted, recursively). Faults are reported. */
 void cli_files_collect(cli_files *files, int n, char **operands);
 void cli_files_free(cli_files *files);
+/* Where a drawn copy goes: DIR/relative name, as PNG where the name is not one we can write. */
+char *cli_draw_path(const char *dir, const cli_file *file);
 bool cli_is_dir(const char *path);
 /* Make a folder and those above it; reports. */
 int cli_make_dirs(const char *path);
@@ -208,11 +215,55 @@ typedef void (*cli_done_fn)(void *ctx, size_t item, void *result);
 void cli_run_ordered(size_t n, unsigned threads, void **workers, cli_work_fn work, cli_done_fn done,
                      void *ctx, const char *unit, bool quiet);
 
-/* The verbs. */
-extern const cli_verb cli_verb_help, cli_verb_completion, cli_verb_doctor, cli_verb_detect, cli_verb_align,
-    cli_verb_embed, cli_verb_compare, cli_verb_eval_pairs, cli_verb_model_import, cli_verb_model_list,
-    cli_verb_model_info, cli_verb_model_pull, cli_verb_model_verify, cli_verb_bench_model,
-    cli_verb_bench_train, cli_verb_bench_pipeline, cli_verb_train, cli_verb_finetune;
+/* The verbs, one a line. */
+extern const cli_verb cli_verb_detect;
+extern const cli_verb cli_verb_align;
+extern const cli_verb cli_verb_embed;
+extern const cli_verb cli_verb_compare;
+extern const cli_verb cli_verb_enroll;
+extern const cli_verb cli_verb_identify;
+extern const cli_verb cli_verb_watch;
+extern const cli_verb cli_verb_cluster;
+extern const cli_verb cli_verb_gallery_create;
+extern const cli_verb cli_verb_gallery_info;
+extern const cli_verb cli_verb_gallery_list;
+extern const cli_verb cli_verb_gallery_show;
+extern const cli_verb cli_verb_gallery_rename;
+extern const cli_verb cli_verb_gallery_edit;
+extern const cli_verb cli_verb_gallery_merge;
+extern const cli_verb cli_verb_gallery_split;
+extern const cli_verb cli_verb_gallery_undo;
+extern const cli_verb cli_verb_gallery_remove;
+extern const cli_verb cli_verb_gallery_expire;
+extern const cli_verb cli_verb_gallery_export;
+extern const cli_verb cli_verb_gallery_import;
+extern const cli_verb cli_verb_gallery_migrate;
+extern const cli_verb cli_verb_gallery_verify;
+extern const cli_verb cli_verb_gallery_backup;
+extern const cli_verb cli_verb_gallery_rekey;
+extern const cli_verb cli_verb_gallery_audit;
+extern const cli_verb cli_verb_gallery_calibrate;
+extern const cli_verb cli_verb_calibrate;
+extern const cli_verb cli_verb_eval_pairs;
+extern const cli_verb cli_verb_eval_folder;
+extern const cli_verb cli_verb_eval_scores;
+extern const cli_verb cli_verb_eval_identify;
+extern const cli_verb cli_verb_eval_compare;
+extern const cli_verb cli_verb_serve;
+extern const cli_verb cli_verb_serve_key;
+extern const cli_verb cli_verb_model_list;
+extern const cli_verb cli_verb_model_info;
+extern const cli_verb cli_verb_model_import;
+extern const cli_verb cli_verb_model_pull;
+extern const cli_verb cli_verb_model_verify;
+extern const cli_verb cli_verb_bench_model;
+extern const cli_verb cli_verb_bench_pipeline;
+extern const cli_verb cli_verb_bench_train;
+extern const cli_verb cli_verb_train;
+extern const cli_verb cli_verb_finetune;
+extern const cli_verb cli_verb_doctor;
+extern const cli_verb cli_verb_completion;
+extern const cli_verb cli_verb_help;
 
 /* Called as `face_recognition` or `face_detection`. */
 int cli_compat_recognition(int argc, char **argv);

@@ -54,21 +54,6 @@ typedef struct detect_result {
     mien_error err, draw_err;
 } detect_result;
 
-/* OUT for one picture; OUT/relative name for several, as PNG where the name is not one we can write. */
-static char *draw_path(const detect_run *run, const cli_file *file)
-{
-    if (!run->draw_into_dir)
-        return cli_strdup(run->opts->draw);
-    const char *rel = file->path + file->rel;
-    const bool known =
-        cli_has_extension(rel, ".jpg") || cli_has_extension(rel, ".jpeg") || cli_has_extension(rel, ".png");
-    char *name =
-        cli_format("%.*s%s", (int)(cli_extension(rel) - rel), rel, known ? cli_extension(rel) : ".png");
-    char *path = cli_join(run->opts->draw, name);
-    free(name);
-    return path;
-}
-
 static void draw(const detect_run *run, const cli_file *file, detect_result *r)
 {
     for (size_t i = 0; i < r->seen.n; i++) {
@@ -76,7 +61,7 @@ static void draw(const detect_run *run, const cli_file *file, detect_result *r)
         snprintf(text, sizeof text, "%zu: %.2f", i + 1, (double)r->seen.faces[i].score);
         cli_draw_face(r->seen.image, &r->seen.faces[i], 0x40ff60, text);
     }
-    char *path = draw_path(run, file);
+    char *path = run->draw_into_dir ? cli_draw_path(run->opts->draw, file) : cli_strdup(run->opts->draw);
     char *slash = strrchr(path, '/');
     if (run->draw_into_dir && slash) {
         *slash = '\0';

@@ -72,6 +72,16 @@ static json_t *formats_json(void)
     return list;
 }
 
+static json_t *video_json(void)
+{
+    int available = 0;
+    const char *name = mien_video_describe(&available);
+    json_t *item = json_object();
+    cli_json_set(item, "name", cli_json_text(name));
+    cli_json_set(item, "available", json_boolean(available));
+    return item;
+}
+
 static json_t *models_json(void)
 {
     json_t *list = json_array();
@@ -110,6 +120,7 @@ static void print_json(bool ready)
     cli_json_set(page, "processors", json_integer(mien_cpu_count()));
     cli_json_set(page, "memory_mb", cli_json_round(memory_mb(), 0));
     cli_json_set(page, "formats", formats_json());
+    cli_json_set(page, "video", video_json());
     cli_json_set(page, "models", models_json());
     cli_json_set(page, "ready", json_boolean(ready));
     cli_json_page(stdout, page);
@@ -142,6 +153,8 @@ static void print_text(bool detect, bool embed)
     puts("pictures:");
     for (size_t i = 0; (name = mien_image_format_at(i, &available)) != NULL; i++)
         printf("  %s %s\n", available ? "yes" : "no ", name);
+    name = mien_video_describe(&available);
+    printf("videos:\n  %s %s\n", available ? "yes" : "no ", name);
     puts("models:");
     print_models();
     if (detect && embed)
@@ -176,8 +189,9 @@ const cli_verb cli_verb_doctor = {
     .name = "doctor",
     .operands = "",
     .brief = "say what this build can do on this machine",
-    .about = "Prints the version and the compiler, the kernels that fit this processor, the picture formats "
-             "with their libraries, and for each known model where it lies or how to get it.",
+    .about =
+        "Prints the version and the compiler, the kernels that fit this processor, the picture formats "
+        "with their libraries, what reads videos, and for each known model where it lies or how to get it.",
     .exits = "0 faces can be found and compared, 1 a model for that is missing",
     .tables = { doctor_options },
     .examples = examples,

@@ -1,13 +1,14 @@
 /* mien model import, list, info, verify: the networks at hand and what they say of themselves. */
 #include "meta.h"
 #include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- import ---- */
 
 typedef struct import_opts {
-    const char *out, *name, *meta;
+    const char *out, *name, *meta, *calibration;
     int task, store;
 } import_opts;
 
@@ -41,6 +42,13 @@ static const cli_option import_options[] = {
           "The keys are those that `mien model info --format json` prints: mean, scale, color_order, "
           "normalize (mean_scale, standardize), crop (similarity, margin), landmarks, points, licence and "
           "so on. What is left out stays as known." },
+    { .name = "calibration",
+      .kind = CLI_TEXT,
+      .offset = offsetof(import_opts, calibration),
+      .value = "FILE",
+      .hint = CLI_FILES,
+      .brief = "thresholds, as `mien calibrate --out` writes them",
+      .more = "They must have been fitted on this model's templates. --meta is read after it." },
     { .name = "store",
       .kind = CLI_CHOICE,
       .offset = offsetof(import_opts, store),
@@ -72,6 +80,22 @@ static int save_model(const import_opts *opts, mien_model *model)
     return rc;
 }
 
+/* Thresholds belong to one model's scores. */
+static int calibrate(const char *path, const mien_model *model, cli_meta *meta, mien_model_info *info)
+{
+    char fingerprint[65];
+    mien_error err = MIEN_ERROR_INIT;
+    const int rc = cli_meta_calibration(meta, path, info);
+    if (rc != CLI_YES)
+        return rc;
+    if (mien_model_fingerprint(model, fingerprint, &err) != MIEN_OK)
+        return cli_fail(&err);
+    if (strcmp(fingerprint, mien_curve_info_of(meta->curve)->model) == 0)
+        return CLI_YES;
+    cli_say_path(path, "fitted on another model's templates");
+    return CLI_INPUT;
+}
+
 static int run_import(void *p, int argc, char **argv)
 {
     const import_opts *opts = p;
@@ -91,8 +115,10 @@ static int run_import(void *p, int argc, char **argv)
                     : opts->task == 2 ? MIEN_TASK_EMBED
                     : opts->task == 3 ? MIEN_TASK_LANDMARK
                                       : MIEN_TASK_OTHER;
-    int rc = opts->meta ? cli_meta_read(&meta, opts->meta, &info) : CLI_YES;
-    if (rc == CLI_YES && (opts->name || opts->task || opts->meta) &&
+    int rc = opts->calibration ? calibrate(opts->calibration, model, &meta, &info) : CLI_YES;
+    if (rc == CLI_YES && opts->meta)
+        rc = cli_meta_read(&meta, opts->meta, &info);
+    if (rc == CLI_YES && (opts->name || opts->task || opts->meta || opts->calibration) &&
         mien_model_set_info(model, &info, &err) != MIEN_OK)
         rc = cli_fail_path(opts->meta ? opts->meta : argv[0], &err);
     if (rc == CLI_YES)
@@ -292,6 +318,26 @@ static void print_text_field(const char *label, const char *text)
     puts("");
 }
 
+/* 1, 2 and 5 of each decade. */
+static bool is_round(double rate)
+{
+    const double lead = rate / pow(10, floor(log10(rate) + 1e-9));
+    return fabs(lead - 1) < 1e-6 || fabs(lead - 2) < 1e-6 || fabs(lead - 5) < 1e-6;
+}
+
+/* Of a fine table the ends, the default and the round rates; JSON has all. */
+static void print_points(const mien_model_info *info)
+{
+    for (size_t i = 0; i < info->n_points; i++) {
+        const mien_operating_point *p = &info->points[i];
+        const bool is_default = fabs(p->fmr - info->default_fmr) <= 1e-4 * info->default_fmr;
+        if (i && i + 1 < info->n_points && !is_default && !is_round(p->fmr))
+            continue;
+        printf("%-14s%.4f at FMR %g (95 %%: %.2g to %.2g)%s\n", i ? "" : "thresholds", p->threshold, p->fmr,
+               p->fmr_lo, p->fmr_hi, is_default ? ", default" : "");
+    }
+}
+
 static void print_info(const mien_model_info *info)
 {
     print_text_field("name", info->name);
@@ -312,14 +358,12 @@ static void print_info(const mien_model_info *info)
         printf("%-14s%d floats\n", "embedding", info->embedding_len);
     if (info->task == MIEN_TASK_EMBED && !info->n_points)
         puts("thresholds    none: not calibrated");
-    for (size_t i = 0; i < info->n_points; i++)
-        printf("%-14s%.4f at FMR %g (95 %%: %.2g to %.2g)%s\n", i ? "" : "thresholds",
-               info->points[i].threshold, info->points[i].fmr, info->points[i].fmr_lo, info->points[i].fmr_hi,
-               info->points[i].fmr <= info->default_fmr * 1.0001 &&
-                       info->points[i].fmr >= info->default_fmr * 0.9999
-                   ? ", default"
-                   : "");
+    print_points(info);
     print_text_field("calibrated", info->protocol);
+    if (info->n_people)
+        printf("%-14s%llu people; spread %.3f, templates of two pictures reach %.3f times as far\n",
+               "for searches", (unsigned long long)info->n_people, info->spread,
+               info->fusion_mated > 0 ? sqrt((1 + info->fusion_other) / (1 + info->fusion_mated)) : 1.0);
 }
 
 static int run_info(void *p, int argc, char **argv)

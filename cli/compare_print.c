@@ -4,24 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* 181818 -> "180,000": two significant digits and thousands parted, for numbers of strangers. */
-static void round_count(char *ret, size_t capacity, double n)
-{
-    double unit = 1;
-    while (n / unit >= 100)
-        unit *= 10;
-    const unsigned long long v = (unsigned long long)(round(n / unit) * unit);
-    char digits[32];
-    const int len = snprintf(digits, sizeof digits, "%llu", v);
-    size_t at = 0;
-    for (int i = 0; i < len && at + 2 < capacity; i++) {
-        if (i && (len - i) % 3 == 0)
-            ret[at++] = ',';
-        ret[at++] = digits[i];
-    }
-    ret[at] = '\0';
-}
-
 /* "1e-3" rather than 1e-03 or 0.001. */
 static void rate_text(char *ret, size_t capacity, double rate)
 {
@@ -40,7 +22,8 @@ static void rate_text(char *ret, size_t capacity, double rate)
 /* How rare such a likeness is among strangers. */
 static void strangers_text(char *ret, size_t capacity, const mien_decision *d)
 {
-    char count[32];
+    const mien_estimate rate = { d->score_fmr, 0, 1, d->score_fmr_bound };
+    char words[48];
     if (!(d->score_fmr > 0)) {
         snprintf(ret, capacity, "no stranger looked this alike when it was calibrated");
         return;
@@ -49,12 +32,8 @@ static void strangers_text(char *ret, size_t capacity, const mien_decision *d)
         snprintf(ret, capacity, "many strangers look this alike");
         return;
     }
-    round_count(count, sizeof count, 1 / d->score_fmr);
-    snprintf(ret, capacity, "%s 1 in %s strangers would look this alike",
-             d->score_fmr_bound < 0   ? "fewer than"
-             : d->score_fmr_bound > 0 ? "more than"
-                                      : "about",
-             count);
+    mien_rate_words(&rate, words, sizeof words);
+    snprintf(ret, capacity, "%s strangers would look this alike", words);
 }
 
 static void decision_text(char *ret, size_t capacity, const compare_result *r)

@@ -191,6 +191,18 @@ void cli_files_collect(cli_files *files, int n, char **operands)
     }
 }
 
+char *cli_draw_path(const char *dir, const cli_file *file)
+{
+    const char *rel = file->path + file->rel;
+    const bool known =
+        cli_has_extension(rel, ".jpg") || cli_has_extension(rel, ".jpeg") || cli_has_extension(rel, ".png");
+    char *name =
+        cli_format("%.*s%s", (int)(cli_extension(rel) - rel), rel, known ? cli_extension(rel) : ".png");
+    char *path = cli_join(dir, name);
+    free(name);
+    return path;
+}
+
 void cli_files_free(cli_files *files)
 {
     for (size_t i = 0; i < files->n; i++)

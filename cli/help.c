@@ -138,6 +138,23 @@ static void verb_list(FILE *f, const char *group)
     }
 }
 
+/* As verb_list(), with one line for all verbs of a group. */
+static void short_list(FILE *f)
+{
+    const cli_verb *v = NULL;
+    char done[32] = "";
+    for (size_t i = 0; (v = cli_verb_at(i)) != NULL; i++) {
+        char word[32];
+        snprintf(word, sizeof word, "%.*s", (int)strcspn(v->name, " "), v->name);
+        const char *const common = strchr(v->name, ' ') ? cli_group_brief(word) : "";
+        if (!common[0])
+            fprintf(f, "  %-16s %s\n", v->name, v->brief);
+        else if (strcmp(word, done) != 0)
+            fprintf(f, "  %-16s %s\n", word, common);
+        snprintf(done, sizeof done, "%s", word);
+    }
+}
+
 void cli_help_group(const char *group, FILE *f)
 {
     fprintf(f, "usage: mien %s VERB [options] ...\n\n", group);
@@ -150,12 +167,15 @@ void cli_help_program(FILE *f, bool full)
     fputs("usage: mien VERB [options] ...\n"
           "Finds faces in photographs and says who is the same person.\n\n",
           f);
-    verb_list(f, NULL);
-    fputs("\n  mien VERB -h     one screen on a verb; --help: all of it, with examples\n", f);
     if (!full) {
-        fputs("  mien --help      formats, models, exit codes\n", f);
+        short_list(f);
+        fputs("\n  mien VERB -h     one screen on a verb, or the verbs of a group; --help: all of it\n"
+              "  mien --help      every verb, formats, models, exit codes\n",
+              f);
         return;
     }
+    verb_list(f, NULL);
+    fputs("\n  mien VERB -h     one screen on a verb; --help: all of it, with examples\n", f);
     const cli_section *s = NULL;
     for (size_t i = 0; (s = cli_section_at(i)) != NULL; i++) {
         fprintf(f, "\n%s\n", s->title);

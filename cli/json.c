@@ -85,9 +85,9 @@ void cli_json_face(json_t *object, const mien_face *face)
     cli_json_set(object, "score", cli_json_round(face->score, 4));
 }
 
-static void dump(FILE *f, json_t *value, size_t flags)
+static void dump(FILE *f, json_t *value, size_t flags, int digits)
 {
-    char *text = json_dumps(value, flags | JSON_REAL_PRECISION(9));
+    char *text = json_dumps(value, flags | JSON_REAL_PRECISION((size_t)digits));
     json_decref(value);
     check(text != NULL);
     fputs(text, f);
@@ -97,10 +97,15 @@ static void dump(FILE *f, json_t *value, size_t flags)
 
 void cli_json_line(FILE *f, json_t *value)
 {
-    dump(f, value, 0);
+    dump(f, value, 0, 9);
 }
 
 void cli_json_page(FILE *f, json_t *value)
 {
-    dump(f, value, JSON_INDENT(2));
+    dump(f, value, JSON_INDENT(2), 9);
+}
+
+void cli_json_exact(FILE *f, json_t *value)
+{
+    dump(f, value, JSON_INDENT(2), 15);
 }

@@ -17,5 +17,7 @@ void cli_json_append(json_t *array, json_t *value);
 /* Write on one line, or indented for people, with a newline; `value` is released. */
 void cli_json_line(FILE *f, json_t *value);
 void cli_json_page(FILE *f, json_t *value);
+/* The page with 15 significant digits, not 9: for figures that others check. */
+void cli_json_exact(FILE *f, json_t *value);
 
 #endif

@@ -30,6 +30,11 @@ int cli_exit_of(mien_status status)
     case MIEN_E_VIDEO_CORRUPT:
     case MIEN_E_VIDEO_CODEC:
     case MIEN_E_EVAL_DATA:
+    case MIEN_E_EXISTS:
+    case MIEN_E_GALLERY_FORMAT:
+    case MIEN_E_GALLERY_CORRUPT:
+    case MIEN_E_GALLERY_KEY:
+    case MIEN_E_GALLERY_BUSY:
         return CLI_INPUT;
     case MIEN_E_MODEL_FORMAT:
     case MIEN_E_MODEL_CORRUPT:
@@ -39,6 +44,7 @@ int cli_exit_of(mien_status status)
     case MIEN_E_MODEL_MISSING:
     case MIEN_E_NET:
     case MIEN_E_DIGEST:
+    case MIEN_E_GALLERY_MODEL:
         return CLI_MODEL;
     default:
         return CLI_INTERNAL;

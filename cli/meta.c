@@ -1,6 +1,7 @@
 /* Model descriptions to and from JSON. One table of fields serves both ways, so that what is printed can be
  * edited and read back. */
 #include "meta.h"
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -273,8 +274,51 @@ int cli_meta_read(cli_meta *meta, const char *path, mien_model_info *info)
     return CLI_YES;
 }
 
+int cli_curve_read(const char *path, mien_curve **ret)
+{
+    enum { MOST = 1 << 18 };
+    mien_error err = MIEN_ERROR_INIT;
+    FILE *f = fopen(path, "rb");
+    if (!f) {
+        cli_say_path(path, "%s", strerror(errno));
+        return CLI_INPUT;
+    }
+    char *text = cli_alloc(MOST + 1, 1);
+    const size_t n = fread(text, 1, MOST + 1, f);
+    fclose(f);
+    const mien_status st = mien_curve_of_json(text, n, ret, &err);
+    free(text);
+    return st ? cli_fail_path(path, &err) : CLI_YES;
+}
+
+int cli_meta_calibration(cli_meta *meta, const char *path, mien_model_info *info)
+{
+    const int rc = cli_curve_read(path, &meta->curve);
+    if (rc != CLI_YES)
+        return rc;
+    const mien_curve_info *c = mien_curve_info_of(meta->curve);
+    for (size_t i = 0; i < c->n_points && i < MIEN_MAX_OPERATING_POINTS; i++) {
+        const mien_curve_point *p = &c->points[i];
+        meta->points[i] = (mien_operating_point){ p->fmr.value, p->threshold, p->fmr.lo, p->fmr.hi };
+    }
+    info->points = meta->points;
+    info->n_points = c->n_points;
+    info->n_people = c->n_people;
+    info->n_mated = c->n_mated;
+    info->n_nonmated = c->n_nonmated;
+    info->protocol = c->protocol;
+    info->spread = c->spread;
+    info->fusion_mated = c->fusion_mated;
+    info->fusion_other = c->fusion_other;
+    if (!(info->default_fmr >= meta->points[0].fmr))
+        info->default_fmr = meta->points[0].fmr;
+    return CLI_YES;
+}
+
 void cli_meta_free(cli_meta *meta)
 {
+    mien_curve_free(meta->curve);
+    meta->curve = NULL;
     json_decref(meta->page);
     meta->page = NULL;
 }

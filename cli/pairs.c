@@ -1,5 +1,7 @@
-/* Reads pairs files line by line; each picture's path gets one index through a small hash table. */
+/* Reads pairs files, LFW's line by line, CSV through the library; each picture's path gets one index through
+ * a small hash table. */
 #include "pairs.h"
+#include "eval_page.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +21,7 @@ static void rehash(pairs_file *p)
     const size_t size = p->table_size ? 2 * p->table_size : 1024;
     size_t *table = cli_alloc(size, sizeof *table);
     for (size_t i = 0; i < p->n_images; i++) {
-        size_t slot = (size_t)hash_text(p->images[i]) & (size - 1);
+        size_t slot = (size_t)hash_text(p->images[i].path) & (size - 1);
         while (table[slot])
             slot = (slot + 1) & (size - 1);
         table[slot] = i + 1;
@@ -30,19 +32,20 @@ static void rehash(pairs_file *p)
     p->images = cli_grow(p->images, size / 2 + 1, sizeof *p->images);
 }
 
-static size_t image_index(pairs_file *p, char *path)
+/* `path` is taken; `person` is copied. */
+static size_t image_index(pairs_file *p, char *path, size_t rel, const char *person)
 {
     if (2 * (p->n_images + 1) > p->table_size)
         rehash(p);
     size_t slot = (size_t)hash_text(path) & (p->table_size - 1);
     for (; p->table[slot]; slot = (slot + 1) & (p->table_size - 1)) {
         const size_t index = p->table[slot] - 1;
-        if (!strcmp(p->images[index], path)) {
+        if (!strcmp(p->images[index].path, path)) {
             free(path);
             return index;
         }
     }
-    p->images[p->n_images] = path;
+    p->images[p->n_images] = (pairs_image){ path, person ? cli_strdup(person) : NULL, rel };
     p->table[slot] = ++p->n_images;
     return p->n_images - 1;
 }
@@ -79,6 +82,13 @@ static char *image_path(const char *dir, const char *name, long number)
     return path;
 }
 
+/* Where a path goes on below `dir`. */
+static size_t below(const char *dir)
+{
+    const size_t len = strlen(dir);
+    return len + (len && dir[len - 1] != '/');
+}
+
 /* Names become paths below the folder given: none may climb out of it. */
 static bool sane_name(const char *name)
 {
@@ -92,8 +102,9 @@ static bool take_pair(pairs_file *p, char **words, int n, bool mated, int fold, 
         !whole_number(words[1], 9999999, &i) || !whole_number(words[n - 1], 9999999, &j))
         return false;
     pairs_item *item = &p->items[p->n];
-    item->a = image_index(p, image_path(dir, words[0], i));
-    item->b = image_index(p, image_path(dir, mated ? words[0] : words[2], j));
+    const char *const other = mated ? words[0] : words[2];
+    item->a = image_index(p, image_path(dir, words[0], i), below(dir), words[0]);
+    item->b = image_index(p, image_path(dir, other, j), below(dir), other);
     item->mated = mated;
     item->fold = fold;
     p->n++;
@@ -143,6 +154,56 @@ static int read_lines(pairs_file *p, FILE *f, const char *path, const char *dir)
     return CLI_YES;
 }
 
+/* ---- CSV ---- */
+
+/* Names of pictures lead below the folder: neither away from the root nor up. */
+static bool sane_path(const char *name)
+{
+    if (*name == '/')
+        return false;
+    for (const char *p = name; (p = strstr(p, "..")) != NULL; p++)
+        if ((p == name || p[-1] == '/') && (p[2] == '/' || !p[2]))
+            return false;
+    return true;
+}
+
+static int read_csv(pairs_file *p, const char *path, const char *dir)
+{
+    eval_bad_rows bad = { path, 0 };
+    mien_eval_csv_opts opts = MIEN_EVAL_CSV_OPTS_INIT;
+    mien_error err = MIEN_ERROR_INIT;
+    opts.pairs_only = 1;
+    opts.bad_row = eval_bad_row;
+    opts.user = &bad;
+    const mien_status st = mien_eval_table_read(path, &opts, &p->csv, &p->n_bad_rows, &err);
+    eval_bad_rows_end(&bad);
+    if (st != MIEN_OK)
+        return cli_fail_path(path, &err);
+    const size_t n = mien_eval_table_rows(p->csv);
+    p->items = cli_alloc(n, sizeof *p->items);
+    p->folds = 1;
+    for (; p->n < n; p->n++) {
+        const mien_eval_row r = mien_eval_table_row(p->csv, p->n);
+        if (!sane_path(r.item_a) || !sane_path(r.item_b)) {
+            cli_say_path(path, "'%s' or '%s' leads out of the folder of pictures", r.item_a, r.item_b);
+            return CLI_INPUT;
+        }
+        p->items[p->n] =
+            (pairs_item){ image_index(p, cli_join(dir, r.item_a), below(dir), r.person_a),
+                          image_index(p, cli_join(dir, r.item_b), below(dir), r.person_b), r.mated, r.fold };
+        p->folds = r.fold >= p->folds ? r.fold + 1 : p->folds;
+    }
+    return CLI_YES;
+}
+
+static bool looks_like_csv(FILE *f)
+{
+    char line[MAX_LINE];
+    const bool comma = fgets(line, sizeof line, f) && strchr(line, ',');
+    rewind(f);
+    return comma;
+}
+
 int pairs_read(pairs_file *ret, const char *path, const char *images_dir)
 {
     *ret = (pairs_file){ 0 };
@@ -156,8 +217,11 @@ int pairs_read(pairs_file *ret, const char *path, const char *images_dir)
         fclose(f);
         return CLI_INPUT;
     }
-    const int rc = read_lines(ret, f, path, images_dir);
+    const bool csv = looks_like_csv(f);
+    int rc = csv ? CLI_YES : read_lines(ret, f, path, images_dir);
     fclose(f);
+    if (csv)
+        rc = read_csv(ret, path, images_dir);
     if (rc != CLI_YES)
         pairs_free(ret);
     return rc;
@@ -165,8 +229,11 @@ int pairs_read(pairs_file *ret, const char *path, const char *images_dir)
 
 void pairs_free(pairs_file *p)
 {
-    for (size_t i = 0; i < p->n_images; i++)
-        free(p->images[i]);
+    for (size_t i = 0; i < p->n_images; i++) {
+        free(p->images[i].path);
+        free(p->images[i].person);
+    }
+    mien_eval_table_free(p->csv);
     free(p->images);
     free(p->items);
     free(p->table);

@@ -24,6 +24,15 @@ static const cli_section sections[] = {
       "the same person when it reaches the threshold that belongs to the model and to the false match "
       "rate asked for (--fmr): the fraction of pairs of strangers that would pass. Every decision is "
       "printed with both, and with how many strangers would look as alike as these two do." },
+    { "Galleries", "A gallery is a file with people, the templates of their faces and what may be done with "
+                   "them. Each decision "
+                   "about a face in it, a person or unknown, is made at a stated share of strangers that may "
+                   "pass for somebody "
+                   "(--fpir), whatever the number of people. Pictures are not kept unless asked for; what is "
+                   "removed is gone, "
+                   "with a receipt. The passphrase of an encrypted gallery is asked for, or comes from "
+                   "MIEN_PASSPHRASE, or "
+                   "--key-file names a key; never is it on the command line." },
     { "Face recognition tools",
       "Called under the name face_recognition or face_detection (a link to the program will do), mien "
       "takes the arguments and prints the CSV of the Python tools of these names. The distance shown "
@@ -31,6 +40,8 @@ static const cli_section sections[] = {
       "distance = 0.6 * d / d0, with d the Euclidean distance of the unit embeddings and d0 that at "
       "the threshold." },
     { "Environment", " MIEN_MODELS     folders with models, parted by colons\n"
+                     " MIEN_PASSPHRASE the passphrase of an encrypted gallery; MIEN_NEW_PASSPHRASE:\n"
+                     "                 the new one in `gallery rekey`\n"
                      " MIEN_MIRROR     base address that replaces the host in `model pull`\n"
                      " MIEN_CPU        cap on the instruction set: scalar, sse2, avx2\n"
                      " XDG_DATA_HOME   the user's data; models are in its mien/models" },

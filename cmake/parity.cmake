@@ -23,6 +23,13 @@ if(MIEN_PYTHON3 AND CMAKE_BUILD_TYPE STREQUAL "Release")
   set_tests_properties(parity_models PROPERTIES LABELS slow SKIP_RETURN_CODE 77 TIMEOUT 900)
 endif()
 
+# Evaluation against figures computed by other means; with scikit-learn where the Python has it.
+if(TARGET mien AND parity_python AND NOT CMAKE_CROSSCOMPILING)
+  add_test(NAME parity_eval COMMAND ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1 ${parity_python}
+    ${CMAKE_SOURCE_DIR}/tests/parity/check_eval.py $<TARGET_FILE:mien>)
+  set_tests_properties(parity_eval PROPERTIES TIMEOUT 300)
+endif()
+
 # The tables of the documentation are those that docs/data gives.
 if(MIEN_PYTHON3)
   add_test(NAME docs_tables COMMAND ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1 ${MIEN_PYTHON3}

@@ -41,20 +41,21 @@ typedef int (*mien_cluster_progress_fn)(uint64_t done, uint64_t total, void *use
 
 typedef struct mien_cluster_opts {
     size_t struct_size;
-    double link;      /**< cosine from which two faces count as neighbours; no default */
-    double pair;      /**< mean cosine to the rest that a face of a group of two must reach, >= link; between
-                           link and pair for larger groups; no default. mien_cluster_thresholds() */
-    int min_faces;    /**< smaller groups are dissolved; default 2 */
-    int neighbours;   /**< nearest faces kept for each face, 1..512; default 64 */
-    uint64_t seed;    /**< of the order in which faces are visited; default 1 */
-    unsigned threads; /**< default 1; 0: all processors */
+    double link;    /**< cosine from which two faces count as neighbours; no default */
+    double pair;    /**< mean cosine to the rest that a face of a group of two must reach, >= link; between
+                         link and pair for larger groups; no default. mien_cluster_thresholds() */
+    int min_faces;  /**< smaller groups are dissolved; default 2 */
+    int neighbours; /**< nearest faces kept for each face, 1..512; default 64 */
+    int32_t first_group;               /**< new groups are numbered from here at least; default 0 */
+    uint64_t seed;                     /**< of the order in which faces are visited; default 1 */
+    unsigned threads;                  /**< default 1; 0: all processors */
     mien_cluster_progress_fn progress; /**< NULL: none */
     void *user;
 } mien_cluster_opts;
 
-#define MIEN_CLUSTER_OPTS_INIT                                   \
-    {                                                            \
-        sizeof(mien_cluster_opts), 2, 2, 2, 64, 1, 1, NULL, NULL \
+#define MIEN_CLUSTER_OPTS_INIT                                      \
+    {                                                               \
+        sizeof(mien_cluster_opts), 2, 2, 2, 64, 0, 1, 1, NULL, NULL \
     }
 
 /** What became of a face. */
@@ -82,7 +83,8 @@ MIEN_API MIEN_MUST_USE mien_status mien_cluster_thresholds(const struct mien_mod
  * exceeds `link`; then faces that are not near enough the rest of their group are taken out again, and what
  * is left over gets further rounds. docs/cluster.md has the method and its figures. The groups are the same
  * for any number of threads and any order of the faces; only the numbers of new groups follow from the order.
- *  @param ret_faces     [n]; new groups are numbered after the greatest of `fixed`, largest first
+ *  @param ret_faces     [n]; new groups are numbered after the greatest of `fixed` and from first_group,
+ *                       largest first; a face of no picture represents a group of such faces only
  *  @param ret_n_groups  the number after the greatest; may be NULL
  *  @return MIEN_OK, with n = 0 too; E_ARG (thresholds out of order, a vector that is not finite or not of
  * unit length, an index out of range); E_LIMIT; E_NOMEM; E_INTERRUPTED: nothing is written then

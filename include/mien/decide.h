@@ -135,6 +135,21 @@ MIEN_API void mien_curve_text_free(char *text);
 MIEN_API MIEN_MUST_USE mien_status mien_curve_of_json(const char *text, size_t bytes, mien_curve **ret,
                                                       mien_error *err);
 
+struct mien_gallery; /* <mien/gallery.h> */
+
+/** Make the curve that holds for a gallery: the one kept with it, where it was fitted on templates of the
+ * same model; else the model's own.
+ *  @param model  the gallery's embedder
+ *  @return MIEN_OK; what mien_curve_of_model() and mien_gallery_text() return; E_EVAL_DATA: what is kept is
+ * no curve */
+MIEN_API MIEN_MUST_USE mien_status mien_curve_of_gallery(struct mien_gallery *gallery,
+                                                         const mien_model *model, mien_curve **ret,
+                                                         mien_error *err);
+
+/** Keep a curve with a gallery, as its text "calibration". Its model must be the gallery's (fingerprint). */
+MIEN_API MIEN_MUST_USE mien_status mien_curve_to_gallery(const mien_curve *curve,
+                                                         struct mien_gallery *gallery, mien_error *err);
+
 /** Estimate which fraction of strangers scores at least `similarity` in one comparison. */
 MIEN_API MIEN_MUST_USE mien_status mien_curve_fmr(const mien_curve *curve, double similarity,
                                                   mien_estimate *ret, mien_error *err);

@@ -2,7 +2,9 @@
 #ifndef MIEN_MIEN_H
 #define MIEN_MIEN_H
 
+#include <mien/album.h>
 #include <mien/base.h>
+#include <mien/cluster.h>
 #include <mien/decide.h>
 #include <mien/eval.h>
 #include <mien/face.h>

@@ -66,7 +66,7 @@ typedef struct mien_quality_gate {
     float min_eye_distance_px; /**< default 16 */
     float max_yaw_deg;         /**< default 45 */
     float max_pitch_deg;       /**< default 40 */
-    float min_sharpness;       /**< default 0.25 */
+    float min_sharpness;       /**< default 0.22 */
     float min_brightness;      /**< default 0.08 */
     float max_brightness;      /**< default 0.92 */
     float max_overexposed;     /**< default 0.60 */

@@ -18,18 +18,6 @@ enum { MAX_ROUNDS = 12, MAX_DIM = 8192, MAX_FIXED = 16000000, MAX_NEIGHBOURS = 5
 static const double TIGHTEN = 0.5, LINK_FMR = 2e-3, PAIR_FMR = 1e-4, FALSE_PARTNERS = 0.2;
 static const double NORM_TOLERANCE = 1e-3;
 
-typedef struct job {
-    mien__faces f;
-    size_t *index; /* [n] the caller's number of face i */
-    float *vecs;
-    uint64_t *pictures;
-    int32_t *fixed, *nots, *labels, *groups;
-    uint32_t *mates;
-    size_t *mate_start, *mate_end, *not_start;
-    uint8_t *roles;
-    int32_t n_groups;
-} job;
-
 /* ---- checks ---- */
 
 static mien_status check_opts(const mien_cluster_opts *o, mien_error *err)
@@ -40,6 +28,8 @@ static mien_status check_opts(const mien_cluster_opts *o, mien_error *err)
         return mien__fail(err, MIEN_E_ARG,
                           "grouping: thresholds %g (link) and %g (pair) are not -1 < link <= pair <= 1",
                           o->link, o->pair);
+    if (o->first_group < 0 || o->first_group > MAX_FIXED)
+        return mien__fail(err, MIEN_E_ARG, "grouping: first new group %ld", (long)o->first_group);
     if (o->min_faces < 1)
         return mien__fail(err, MIEN_E_ARG, "grouping: groups of at least %d faces", o->min_faces);
     if (o->neighbours < 1 || o->neighbours > MAX_NEIGHBOURS)
@@ -123,7 +113,7 @@ static int by_key(const void *a, const void *b)
     return x->index < y->index ? -1 : x->index > y->index;
 }
 
-static mien_status sort_faces(job *j, const mien_cluster_input *in, mien_error *err)
+static mien_status sort_faces(mien__cluster_job *j, const mien_cluster_input *in, mien_error *err)
 {
     key *const keys = mien_alloc_array(in->n, sizeof *keys);
     if (!keys)
@@ -160,7 +150,7 @@ static int by_picture(const void *a, const void *b)
 }
 
 /* The faces sorted by picture; each face knows the stretch of its own. */
-static mien_status list_mates(job *j, mien_error *err)
+static mien_status list_mates(mien__cluster_job *j, mien_error *err)
 {
     const size_t n = j->f.n;
     pair_of *const pairs = mien_alloc_array(n, sizeof *pairs);
@@ -181,7 +171,7 @@ static mien_status list_mates(job *j, mien_error *err)
     return MIEN_OK;
 }
 
-static mien_status list_nots(job *j, const mien_cluster_input *in, mien_error *err)
+static mien_status list_nots(mien__cluster_job *j, const mien_cluster_input *in, mien_error *err)
 {
     const size_t n = j->f.n;
     size_t *const place = mien_alloc_array(n, sizeof *place); /* of the caller's faces */
@@ -205,11 +195,12 @@ static mien_status list_nots(job *j, const mien_cluster_input *in, mien_error *e
     return MIEN_OK;
 }
 
-static mien_status job_open(job *j, const mien_cluster_input *in, mien_error *err)
+static mien_status job_open(mien__cluster_job *j, const mien_cluster_input *in, int32_t first_group,
+                            mien_error *err)
 {
     const size_t n = in->n;
     size_t floats = 0;
-    *j = (job){ .f = { .n = n, .dim = in->dim } };
+    *j = (mien__cluster_job){ .f = { .n = n, .dim = in->dim }, .n_groups = first_group };
     if (!mien_mul_ok(n, in->dim, &floats))
         return mien__nomem(err, n);
     j->index = mien_alloc_array(n, sizeof *j->index);
@@ -241,7 +232,7 @@ static mien_status job_open(job *j, const mien_cluster_input *in, mien_error *er
     return st;
 }
 
-static void job_close(job *j)
+static void job_close(mien__cluster_job *j)
 {
     if (j->vecs)
         mien_free_secret(j->vecs, j->f.n * j->f.dim * sizeof *j->vecs);
@@ -261,7 +252,7 @@ static void job_close(job *j)
 /* ---- rounds ---- */
 
 /* Keep what a round found; *ret_found new groups. */
-static mien_status settle(job *j, int min_faces, size_t *ret_found, mien_error *err)
+static mien_status settle(mien__cluster_job *j, int min_faces, size_t *ret_found, mien_error *err)
 {
     mien__groups g;
     const mien_status st = mien__groups_of(j->labels, j->f.n, &g, err);
@@ -281,7 +272,8 @@ static mien_status settle(job *j, int min_faces, size_t *ret_found, mien_error *
     return MIEN_OK;
 }
 
-static mien_status run_rounds(job *j, const mien__links *links, const mien_cluster_opts *o, mien_error *err)
+static mien_status run_rounds(mien__cluster_job *j, const mien__links *links, const mien_cluster_opts *o,
+                              mien_error *err)
 {
     mien_status st = MIEN_OK;
     size_t found = 1;
@@ -302,127 +294,6 @@ static mien_status run_rounds(job *j, const mien__links *links, const mien_clust
     return st;
 }
 
-/* ---- results ---- */
-
-typedef struct rank {
-    int32_t group;
-    size_t n, first; /* faces, and the caller's lowest number among them */
-} rank;
-
-static int largest_first(const void *a, const void *b)
-{
-    const rank *const x = a, *const y = b;
-    if (x->n != y->n)
-        return x->n > y->n ? -1 : 1;
-    return x->first < y->first ? -1 : x->first > y->first;
-}
-
-/* Number the new groups as the caller will see them. */
-static mien_status renumber(job *j, mien_error *err)
-{
-    const size_t n_new = (size_t)(j->n_groups - j->f.n_fixed);
-    rank *const ranks = mien_alloc_array(n_new, sizeof *ranks);
-    int32_t *const number = mien_alloc_array(n_new, sizeof *number);
-    if (ranks && number) {
-        for (size_t q = 0; q < n_new; q++)
-            ranks[q] = (rank){ (int32_t)q, 0, SIZE_MAX };
-        for (size_t i = 0; i < j->f.n; i++) {
-            if (j->groups[i] < j->f.n_fixed)
-                continue;
-            rank *const r = &ranks[j->groups[i] - j->f.n_fixed];
-            r->n++;
-            r->first = j->index[i] < r->first ? j->index[i] : r->first;
-        }
-        qsort(ranks, n_new, sizeof *ranks, largest_first);
-        for (size_t q = 0; q < n_new; q++)
-            number[ranks[q].group] = j->f.n_fixed + (int32_t)q;
-        for (size_t i = 0; i < j->f.n; i++) {
-            if (j->groups[i] >= j->f.n_fixed)
-                j->groups[i] = number[j->groups[i] - j->f.n_fixed];
-        }
-    }
-    const bool ok = ranks && number;
-    mien_free(ranks);
-    mien_free(number);
-    return ok ? MIEN_OK : mien__nomem(err, n_new * sizeof(rank));
-}
-
-/* The share of a face's links, by excess, that lead into its group, times how far its mean cosine has come
- * from `link` to `pair`. */
-static float confidence_of(const job *j, const mien__links *links, const mien_cluster_opts *o, size_t i,
-                           double mean)
-{
-    double own = 0, all = 0;
-    for (size_t q = links->start[i]; q < links->start[i + 1]; q++) {
-        const double excess = links->similarity[q] - o->link;
-        if (!(excess > 0))
-            continue;
-        all += excess;
-        if (j->groups[links->to[q]] == j->groups[i])
-            own += excess;
-    }
-    const double share = all > 0 ? own / all : 1;
-    const double depth = o->pair > o->link ? (mean - o->link) / (o->pair - o->link) : mean >= o->link;
-    return (float)(share * (depth < 0 ? 0 : depth > 1 ? 1 : depth));
-}
-
-typedef struct candidate {
-    double mean, quality;
-    size_t index;
-} candidate;
-
-static int nearest_first(const void *a, const void *b)
-{
-    const candidate *const x = a, *const y = b;
-    if (x->mean > y->mean || x->mean < y->mean)
-        return x->mean > y->mean ? -1 : 1;
-    return x->index < y->index ? -1 : x->index > y->index;
-}
-
-/* The best picture among the half that is nearest to the rest; without qualities the nearest face. */
-static size_t representative(candidate *c, size_t n, bool by_quality)
-{
-    qsort(c, n, sizeof *c, nearest_first);
-    size_t best = 0;
-    for (size_t i = 1; by_quality && i < (n + 1) / 2; i++) {
-        if (c[i].quality > c[best].quality)
-            best = i;
-    }
-    return c[best].index;
-}
-
-static mien_status write_results(const job *j, const mien__links *links, const mien_cluster_input *in,
-                                 const mien_cluster_opts *o, mien_cluster_face *ret, mien_error *err)
-{
-    mien__groups g = { NULL, 0, NULL };
-    double *const sum = mien_alloc_array(j->f.dim, sizeof *sum), *const means =
-                                                                     mien_alloc_array(j->f.n, sizeof *means);
-    candidate *const candidates = mien_alloc_array(j->f.n, sizeof *candidates);
-    mien_status st = sum && means && candidates ? mien__groups_of(j->groups, j->f.n, &g, err)
-                                                : mien__nomem(err, j->f.n * sizeof *candidates);
-    for (size_t i = 0; i < j->f.n && !st; i++)
-        ret[i] = (mien_cluster_face){ MIEN_CLUSTER_NONE, 0, 0, 0 };
-    for (size_t q = 0; q < g.n && !st; q++) {
-        const uint32_t *const members = g.members + g.items[q].first;
-        const size_t n = g.items[q].n;
-        mien__group_means(&j->f, members, n, sum, means);
-        for (size_t m = 0; m < n; m++) {
-            const size_t index = j->index[members[m]];
-            ret[index].group = g.items[q].label;
-            ret[index].similarity = (float)means[m];
-            ret[index].confidence = n > 1 ? confidence_of(j, links, o, members[m], means[m]) : 0;
-            candidates[m] = (candidate){ means[m], in->quality ? in->quality[index] : 0, index };
-        }
-        ret[representative(candidates, n, in->quality != NULL)].representative = 1;
-    }
-    mien__groups_free(&g);
-    if (sum)
-        mien_free_secret(sum, j->f.dim * sizeof *sum);
-    mien_free(means);
-    mien_free(candidates);
-    return st;
-}
-
 mien_status mien_cluster(const mien_cluster_input *in, const mien_cluster_opts *o,
                          mien_cluster_face *ret_faces, int32_t *ret_n_groups, mien_error *err)
 {
@@ -431,13 +302,13 @@ mien_status mien_cluster(const mien_cluster_input *in, const mien_cluster_opts *
         return st;
     if (in->n == 0) {
         if (ret_n_groups)
-            *ret_n_groups = 0;
+            *ret_n_groups = o->first_group;
         return MIEN_OK;
     }
-    job j;
+    mien__cluster_job j;
     mien__links links = { NULL, NULL, NULL };
     mien__pool *pool = NULL;
-    st = job_open(&j, in, err);
+    st = job_open(&j, in, o->first_group, err);
     if (!st)
         st = mien__pool_new(&pool, o->threads, err);
     if (!st)
@@ -445,9 +316,9 @@ mien_status mien_cluster(const mien_cluster_input *in, const mien_cluster_opts *
     if (!st)
         st = run_rounds(&j, &links, o, err);
     if (!st)
-        st = renumber(&j, err);
+        st = mien__cluster_renumber(&j, err);
     if (!st)
-        st = write_results(&j, &links, in, o, ret_faces, err);
+        st = mien__cluster_results(&j, &links, in, o, ret_faces, err);
     if (!st && ret_n_groups)
         *ret_n_groups = j.n_groups;
     mien__links_free(&links);

@@ -63,4 +63,24 @@ void mien__group_means(const mien__faces *f, const uint32_t *members, size_t n, 
 mien_status mien__prune(const mien__faces *f, const uint8_t *roles, double link, double pair, int32_t *labels,
                         mien_error *err);
 
+/* One call of mien_cluster(): the faces in their order, and what becomes of them. */
+typedef struct mien__cluster_job {
+    mien__faces f;
+    size_t *index; /* [n] the caller's number of face i */
+    float *vecs;
+    uint64_t *pictures;
+    int32_t *fixed, *nots, *labels, *groups;
+    uint32_t *mates;
+    size_t *mate_start, *mate_end, *not_start;
+    uint8_t *roles;
+    int32_t n_groups;
+} mien__cluster_job;
+
+/* Number the new groups as the caller will see them: largest first. */
+mien_status mien__cluster_renumber(mien__cluster_job *j, mien_error *err);
+/* Say of each face where it belongs and how firmly, and who represents each group. */
+mien_status mien__cluster_results(const mien__cluster_job *j, const mien__links *links,
+                                  const mien_cluster_input *in, const mien_cluster_opts *o,
+                                  mien_cluster_face *ret, mien_error *err);
+
 #endif

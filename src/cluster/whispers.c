@@ -7,6 +7,10 @@
  * s - t: with s itself, as is usual, a face in a crowd of weak links is carried off by their number, and the
  * threshold has to be so high that people fall apart (docs/cluster.md has the figures).
  *
+ * Fixed groups begin: over firm links their labels spread before the free faces have labels to spread, for
+ * else a small fixed group, such as the one picture of a known person, loses every face to the crowd of its
+ * equals.
+ *
  * The threshold is lowered in stages, labels kept: groups have a firm core before weak links count.
  *
  * Constraints hold at every moment: a label is held by at most one face of a picture. A face that is pulled
@@ -27,7 +31,13 @@ typedef struct whisper {
     uint32_t *order, *held_by; /* [n_labels] how many faces have a label */
     double *pull;              /* [n_labels], zero between visits */
     size_t n_labels, n_touched;
+    bool fixed_only; /* only labels of fixed groups pull */
 } whisper;
+
+static bool pulls(const whisper *w, uint32_t face)
+{
+    return w->roles[face] != MIEN__OUT && (!w->fixed_only || w->labels[face] < w->f->n_fixed);
+}
 
 /* How hard a label pulls at a face. */
 static double pull_of(const whisper *w, uint32_t face, int32_t label)
@@ -36,7 +46,7 @@ static double pull_of(const whisper *w, uint32_t face, int32_t label)
     for (size_t q = w->links->start[face]; q < w->links->start[face + 1]; q++) {
         const uint32_t to = w->links->to[q];
         const double excess = w->links->similarity[q] - w->link;
-        if (w->roles[to] != MIEN__OUT && w->labels[to] == label && excess > 0)
+        if (pulls(w, to) && w->labels[to] == label && excess > 0)
             sum += excess;
     }
     return sum;
@@ -113,7 +123,7 @@ static bool visit(whisper *w, uint32_t face)
     for (size_t q = w->links->start[face]; q < w->links->start[face + 1]; q++) {
         const uint32_t to = w->links->to[q];
         const double excess = w->links->similarity[q] - w->link;
-        if (w->roles[to] == MIEN__OUT || !(excess > 0))
+        if (!pulls(w, to) || !(excess > 0))
             continue;
         const int32_t label = w->labels[to];
         if (!(w->pull[label] > 0))
@@ -184,6 +194,11 @@ mien_status mien__whisper(const mien__faces *f, const mien__links *links, const 
     }
     mien__rng rng;
     mien__rng_seed(&rng, seed);
+    w.fixed_only = true;
+    w.link = pair;
+    if (!st)
+        pass_until_quiet(&w, n_order, &rng);
+    w.fixed_only = false;
     for (int stage = STAGES - 1; stage >= 0 && !st; stage--) {
         w.link = link + (pair - link) * stage / (STAGES - 1);
         pass_until_quiet(&w, n_order, &rng);

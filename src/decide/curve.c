@@ -90,7 +90,7 @@ bool mien__curve_points_ok(const mien_curve_point *p, size_t n)
         return false;
     for (size_t i = 0; i < n; i++) {
         const mien_estimate *f = &p[i].fmr, *m = &p[i].fnmr;
-        if (!(f->value > 0 && f->value < 1 && f->lo >= 0 && f->lo <= f->value && f->hi >= f->value &&
+        if (!(f->value >= 1e-15 && f->value < 1 && f->lo >= 0 && f->lo <= f->value && f->hi >= f->value &&
               f->hi <= 1) ||
             !(m->value < 0 || (m->lo >= 0 && m->lo <= m->value && m->hi >= m->value && m->hi <= 1)) ||
             !(fabs(p[i].threshold) < 1e6))

@@ -20,7 +20,7 @@ struct mien_curve {
 /* A curve without points: texts copied, numbers zero. */
 mien_status mien__curve_new(const char *model, const char *protocol, const char *date, mien_curve **ret,
                             mien_error *err);
-/* Whether the points are a curve: at least two, rates in (0, 1) ascending, thresholds finite and falling,
+/* Whether the points are a curve: at least two, rates in [1e-15, 1) ascending, thresholds finite and falling,
  * each rate inside its interval. */
 bool mien__curve_points_ok(const mien_curve_point *p, size_t n);
 

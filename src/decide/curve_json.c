@@ -12,10 +12,19 @@
 #define FORMAT "mien-curve-1"
 enum { MIEN__CURVE_JSON = 256 * 1024 };
 
-/* jansson writes through this into a growing buffer. */
+/* jansson writes through this into a growing buffer. Not every piece that fails stops it: the first failure
+ * is remembered. */
+typedef struct writer {
+    mien__buf buf;
+    mien_status status;
+} writer;
+
 static int append(const char *text, size_t bytes, void *user)
 {
-    return mien__buf_append(user, text, bytes, NULL) ? -1 : 0;
+    writer *w = user;
+    if (!w->status)
+        w->status = mien__buf_append(&w->buf, text, bytes, NULL);
+    return w->status ? -1 : 0;
 }
 
 static json_t *estimate_json(const mien_estimate *e)
@@ -44,17 +53,18 @@ mien_status mien_curve_to_json(const mien_curve *curve, char **ret_text, mien_er
 {
     if (!curve || !ret_text)
         return mien__fail(err, MIEN_E_ARG, "curve: a pointer is NULL");
-    mien__buf buf;
-    mien__buf_init(&buf, MIEN__CURVE_JSON);
+    writer w = { .status = MIEN_OK };
+    mien__buf_init(&w.buf, MIEN__CURVE_JSON);
     json_t *page = curve_json(curve);
-    const bool ok = page && json_dump_callback(page, append, &buf, JSON_INDENT(1)) == 0 &&
-                    mien__buf_append(&buf, "\n", 2, NULL) == MIEN_OK;
+    if (!page || json_dump_callback(page, append, &w, JSON_INDENT(1)) != 0)
+        w.status = w.status ? w.status : MIEN_E_NOMEM;
     json_decref(page);
-    if (!ok) {
-        mien__buf_free(&buf);
-        return mien__fail(err, MIEN_E_NOMEM, "curve: its texts are not UTF-8, or memory is short");
+    (void)append("\n", 2, &w); /* with the text's end */
+    if (w.status) {
+        mien__buf_free(&w.buf);
+        return mien__fail(err, w.status, "curve: memory is short, or its texts are not UTF-8");
     }
-    *ret_text = (char *)buf.data;
+    *ret_text = (char *)w.buf.data;
     return MIEN_OK;
 }
 

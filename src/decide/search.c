@@ -48,23 +48,42 @@ double mien__curve_fusion(const mien_curve *curve, double pictures)
     return sqrt((r + (1 - r) / k) / (c + (1 - c) / k));
 }
 
+/* Half of what a distribution on [0, 1] can have. */
+static double most_variation(double fmr)
+{
+    return (1 - fmr) / fmr / 2;
+}
+
 double mien__curve_variation(const mien_curve *curve, double fmr)
 {
     if (!(fmr < 0.5) || !(curve->info.spread > 0))
         return 0;
     const double z = mien__normal_upper(fmr);
     const double v = exp(curve->info.spread * z * z) - 1;
-    const double most = (1 - fmr) / fmr / 2; /* half of what a distribution on [0, 1] can have */
-    return v < most ? v : most;
+    return v < most_variation(fmr) ? v : most_variation(fmr);
 }
 
-/* 1 - E (1 - F_p)^n. */
+/* ln of gamma(b + n) gamma(s) / (gamma(b) gamma(s + n)) for b = s (1 - fmr): by Stirling's series where
+ * gamma's own logarithms would cancel. */
+static double ln_ratio(double b, double s, double fmr, double n)
+{
+    if (b < 30)
+        return lgamma(b + n) - lgamma(b) - (lgamma(s + n) - lgamma(s));
+    const double series = 1 / (b + n) - 1 / b - 1 / (s + n) + 1 / s;
+    return (b + n - 0.5) * log1p(n / b) - (s + n - 0.5) * log1p(n / s) + n * log1p(-fmr) + series / 12;
+}
+
+/* 1 - E (1 - F_p)^n for a mean rate and its squared coefficient of variation. */
 static double found(double fmr, double variation, double n)
 {
-    const double sum = (1 - fmr) / (variation * fmr) - 1, b = (1 - fmr) * sum;
-    if (!(variation > 1e-9) || !(sum < 1e12))
+    if (!(fmr < 1))
+        return 1;
+    const double most = most_variation(fmr), v = variation < most ? variation : most;
+    const double sum = (1 - fmr) / (v * fmr) - 1;
+    if (!(v > 1e-9) || !(sum < 1e12))
         return -expm1(n * log1p(-fmr));
-    return -expm1(lgamma(b + n) - lgamma(b) - (lgamma(sum + n) - lgamma(sum)));
+    const double rate = -expm1(ln_ratio((1 - fmr) * sum, sum, fmr, n));
+    return rate > 0 ? rate : 0;
 }
 
 static double fpir_at(const mien_curve *curve, const mien_search_size *size, int which, double similarity,
@@ -77,6 +96,8 @@ static double fpir_at(const mien_curve *curve, const mien_search_size *size, int
     if (which == MIEN__CURVE_VALUE)
         return mean;
     const double end = found(mien__curve_rate(curve, which, s, &bound), v, n);
+    if (!(mean > 0))
+        return which == MIEN__CURVE_LO ? 0 : end;
     const double own = log(end / mean), other = 1.96 * sqrt(log1p(v / n));
     const double both = sqrt(own * own + other * other);
     const double rate = mean * exp(which == MIEN__CURVE_LO ? -both : both);

@@ -9,6 +9,7 @@
  * and a pair of p and q m_p m_q times (Owen 2007, "The pigeonhole bootstrap": both sides of a pair vary).
  */
 #include "eval/pairing.h"
+#include <mien/eval.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,7 +126,7 @@ mien_status mien__vpairs_new(const mien__people *p, size_t max_pairs, uint64_t s
     if (mated == 0 || nonmated == 0)
         return mien__fail(
             err, MIEN_E_EVAL_DATA,
-            "validation needs two people and one of them twice: %zu pictures of %zu people give "
+            "evaluation needs two people and one of them twice: %zu pictures of %zu people give "
             "%llu mated and %llu non-mated pairs",
             p->n_rows, p->n, (unsigned long long)mated, (unsigned long long)nonmated);
     mien__vpairs v = {
@@ -245,4 +246,50 @@ bool mien__weighted_fnmr(const mien__vpairs *v, const uint32_t *weight, double f
     *ret_threshold = t;
     *ret_fnmr = (double)missed / (double)mated;
     return true;
+}
+
+/* ---- the public choice ---- */
+
+mien_status mien_eval_choose_pairs(const int32_t *people, size_t n, size_t max_pairs, uint64_t seed,
+                                   mien_eval_choice **ret, size_t *ret_mated, size_t *ret_nonmated,
+                                   uint64_t *ret_total, mien_error *err)
+{
+    if (!people || !ret || !ret_mated || !ret_nonmated)
+        return mien__fail(err, MIEN_E_ARG, "evaluation: a pointer is NULL");
+    if (n >= UINT32_MAX || max_pairs < 1 || max_pairs > MIEN_EVAL_MAX_ROWS)
+        return mien__fail(err, MIEN_E_LIMIT, "evaluation: %zu pairs of %zu pictures; at most %d pairs",
+                          max_pairs, n, MIEN_EVAL_MAX_ROWS);
+    mien__people p = { 0 };
+    mien__vpairs v = { 0 };
+    mien_eval_choice *c = NULL;
+    mien_status st = mien__people_new(people, n, &p, err);
+    if (!st)
+        st = mien__vpairs_new(&p, max_pairs, seed, &v, err);
+    if (st)
+        goto done;
+    c = mien_alloc_array(v.n_mated + v.n_nonmated, sizeof *c);
+    if (!c) {
+        st = mien__nomem(err, (v.n_mated + v.n_nonmated) * sizeof *c);
+        goto done;
+    }
+    for (size_t i = 0; i < v.n_mated + v.n_nonmated; i++) {
+        const mien__vpair *const q = i < v.n_mated ? &v.mated[i] : &v.nonmated[i - v.n_mated];
+        c[i] = (mien_eval_choice){ p.rows[q->a], p.rows[q->b] };
+    }
+    *ret = c;
+    *ret_mated = v.n_mated;
+    *ret_nonmated = v.n_nonmated;
+    if (ret_total) {
+        ret_total[0] = v.total_mated;
+        ret_total[1] = v.total_nonmated;
+    }
+done:
+    mien__vpairs_clear(&v);
+    mien__people_clear(&p);
+    return st;
+}
+
+void mien_eval_choices_free(mien_eval_choice *choices)
+{
+    mien_free(choices);
 }

@@ -3,7 +3,6 @@
  */
 #include "gallery/store.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -72,20 +71,6 @@ static void unlink_with(const char *path, const char *suffix)
     sqlite3_free(name);
 }
 
-/* Give the finished file its name, unless there is one of that name. */
-static mien_status publish(const char *from, const char *to, mien_error *err)
-{
-    if (link(from, to) == 0) {
-        (void)unlink(from);
-    } else if (errno == EEXIST) {
-        return mien__fail(err, MIEN_E_EXISTS, "%.160s exists already", to);
-    } else if (access(to, F_OK) == 0 || rename(from, to) != 0) { /* a file system without hard links */
-        return mien__fail(err, access(to, F_OK) == 0 ? MIEN_E_EXISTS : MIEN_E_IO, "cannot make %.160s: %s",
-                          to, strerror(errno));
-    }
-    return mien__file_sync_folder(to, err);
-}
-
 static mien_status check_new(const char *path, const mien_gallery_opts *opts, mien_error *err)
 {
     const mien_model_info *const info = mien_model_info_of(opts->embedder);
@@ -126,7 +111,7 @@ mien_status mien__store_create(const char *path, const mien_gallery_opts *opts, 
         st = fill(g, opts, err);
     mien_gallery_free(g); /* the last connection empties the WAL into the file */
     if (!st)
-        st = publish(temporary, path, err);
+        st = mien__publish(temporary, path, err);
     unlink_with(temporary, "-wal");
     unlink_with(temporary, "-shm");
     if (st)

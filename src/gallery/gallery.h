@@ -75,7 +75,7 @@ typedef struct mien__shared {
     uint8_t id[MIEN__ID_BYTES];
     bool encrypted, has_embedder;
     int dim;
-    unsigned busy_ms;
+    unsigned busy_ms, threads;
     double
         same_threshold; /* cosine from which two templates are one person's, by the model's own calibration */
     char model[65];     /* of the embedder given; else what the gallery said when opened */
@@ -92,6 +92,8 @@ struct mien_gallery {
     mien__shared *shared;
     char *actor;
     bool writable, immutable, in_write;
+    bool wrote;  /* a change was committed */
+    int readers; /* nested mien__read_begin() */
     mien__state state;
     sqlite3_stmt *stmts[MIEN__SQL_COUNT];
 };
@@ -115,7 +117,8 @@ mien_status mien__sql_run(mien_gallery *g, mien__sql id, mien_error *err, const 
 mien_status mien__sql_number(mien_gallery *g, mien__sql id, int64_t fallback, int64_t *ret, mien_error *err,
                              const char *types, ...);
 
-mien_status mien__read_begin(mien_gallery *g, mien_error *err); /* one snapshot for several statements */
+/* One snapshot for several statements; may be nested, each OK with its end. */
+mien_status mien__read_begin(mien_gallery *g, mien_error *err);
 void mien__read_end(mien_gallery *g);
 /* E_ARG for a gallery opened to read. */
 mien_status mien__write_begin(mien_gallery *g, mien_error *err);
@@ -126,6 +129,10 @@ mien_status mien__touch(mien_gallery *g, int64_t person, int64_t *ret_stamp, mie
 /* Read the state row into g->state; E_GALLERY_CORRUPT when it is not as we left it. */
 mien_status mien__state_read(mien_gallery *g, mien_error *err);
 int64_t mien__clock_ms(void);
+
+/* ---- store.c ---- */
+/* From now on templates of this embedder can be added and searched for. */
+void mien__embedder_note(mien__shared *s, const mien_model *embedder);
 
 /* ---- schema.c ---- */
 int mien__schema_version(void);
@@ -254,12 +261,20 @@ mien_status mien__fuse_person(mien_gallery *g, int64_t person, int64_t now_ms, f
                               mien_error *err);
 
 /* ---- find.c ---- */
-mien_status mien__finder_new(int dim, mien__finder **ret, mien_error *err);
+mien_status mien__finder_new(mien_gallery *g, mien_error *err); /* into the shared part */
 void mien__finder_free(mien__finder *f);
 /* E_GALLERY_MODEL when another process has given the gallery to another embedder. */
 mien_status mien__model_check(mien_gallery *g, mien_error *err);
-/* Bring it up to what the file holds. Within a write only before its first change. */
+/* Begin anew, after the gallery was moved to another model. */
+mien_status mien__finder_reset(mien_gallery *g, mien_error *err);
+/* Save it beside the gallery when this handle has written and enough has changed; never fails. */
+void mien__finder_save(mien_gallery *g);
+/* Overwrite people who are gone in the saved file; false when their bytes may be left there. */
+bool mien__finder_erase(mien_gallery *g, const int64_t *people, size_t n);
+/* Bring it up to what the file holds. */
 mien_status mien__finder_refresh(mien_gallery *g, mien_error *err);
+/* Does the search hold exactly the people and templates of the file? E_GALLERY_CORRUPT. */
+mien_status mien__finder_verify(mien_gallery *g, mien_error *err);
 mien_status mien__finder_search(mien_gallery *g, const float *probes, size_t n, size_t top_k,
                                 mien_candidate *ret, size_t *ret_n, mien_error *err);
 
@@ -273,6 +288,10 @@ mien_status mien__face_add(mien_gallery *g, const uint8_t *key, int64_t person, 
 mien_status mien__refused(mien_gallery *g, const char *name, const float *vec, bool *ret, mien_error *err);
 /* Within a write: put a person on it. `vec` NULL: by name alone. */
 mien_status mien__refuse_person(mien_gallery *g, const char *name, const float *vec, mien_error *err);
+
+/* ---- backup.c ---- */
+/* Give a finished file its name, unless there is one of that name: E_EXISTS. */
+mien_status mien__publish(const char *from, const char *to, mien_error *err);
 
 /* ---- audit.c ---- */
 /* Within a write: append. person 0: none. `detail` is JSON without personal data. */

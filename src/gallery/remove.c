@@ -7,6 +7,7 @@
  * below the file system (flash that remaps blocks, snapshots, backups) is beyond this; docs/privacy.md says
  * what follows.
  */
+#include "gallery/journal.h"
 #include "gallery/remove.h"
 #include <sodium.h>
 #include <stdio.h>
@@ -47,21 +48,23 @@ static bool empty_wal(mien_gallery *g)
     return sqlite3_wal_checkpoint_v2(g->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, &frames, &done) == SQLITE_OK;
 }
 
-void mien__remove_finish(mien_gallery *g, mien__scrub *s, mien_receipt *receipts, size_t n)
+void mien__remove_finish(mien_gallery *g, mien__scrub *s, const int64_t *gone, mien_receipt *receipts,
+                         size_t n)
 {
     uint64_t bytes = 0;
+    const bool erased = !gone || mien__finder_erase(g, gone, n);
     const bool emptied = empty_wal(g);
     const bool indexed = !g->shared->finder || mien__finder_refresh(g, NULL) == MIEN_OK;
     const bool clean = search(g, s, &bytes);
     for (size_t i = 0; i < n; i++) {
         receipts[i].bytes_searched = bytes;
-        receipts[i].verified = emptied && indexed && clean;
+        receipts[i].verified = erased && emptied && indexed && clean;
     }
     if (!emptied)
         mien__log(MIEN_LOG_WARN,
                   "a removal is done, but other programs kept the write-ahead log from being emptied: "
                   "it may hold old bytes until they close the gallery");
-    else if (!indexed || !clean)
+    else if (!erased || !indexed || !clean)
         mien__log(MIEN_LOG_WARN,
                   "a removal is done, but the search for what was removed did not come out clean");
 }
@@ -86,7 +89,8 @@ static void fill_receipt(const mien_gallery *g, const mien__record *r, int64_t n
 static mien_status delete_rows(mien_gallery *g, int64_t person, mien_error *err)
 {
     static const mien__sql deletes[] = { MIEN__SQL_IMAGE_DELETE_ALL, MIEN__SQL_FACE_DELETE_ALL,
-                                         MIEN__SQL_TEMPLATE_DELETE, MIEN__SQL_PERSON_DELETE };
+                                         MIEN__SQL_TEMPLATE_DELETE, MIEN__SQL_JOURNAL_PURGE,
+                                         MIEN__SQL_PERSON_DELETE };
     mien_status st = MIEN_OK;
     for (size_t i = 0; i < MIEN_COUNTOF(deletes) && !st; i++)
         st = mien__sql_run(g, deletes[i], err, "i", person);
@@ -116,8 +120,9 @@ static mien_status remove_rows(mien_gallery *g, mien__scrub *s, int64_t person, 
         return st;
     if ((st = mien__sql_number(g, MIEN__SQL_FACE_COUNT, 0, &faces, err, "i", person)) ||
         (st = mien__sql_number(g, MIEN__SQL_IMAGE_COUNT, 0, &images, err, "i", person)) ||
-        (st = mien__trace(g, s, &r, 0, err)) || (do_not_enrol && (st = refuse(g, &r, err))) ||
-        (st = delete_rows(g, person, err)) || (st = mien__touch(g, person, NULL, err)))
+        (st = mien__trace(g, s, &r, 0, err)) || (st = mien__journal_trace(g, s, person, err)) ||
+        (do_not_enrol && (st = refuse(g, &r, err))) || (st = delete_rows(g, person, err)) ||
+        (st = mien__touch(g, person, NULL, err)))
         goto done;
     g->state.n_people--;
     g->state.n_faces -= faces;
@@ -146,7 +151,7 @@ mien_status mien_gallery_remove(mien_gallery *gallery, int64_t person, int do_no
         st = mien__write_end(
             gallery, remove_rows(gallery, s, person, "remove", do_not_enrol != 0, &receipt, err), err);
     if (!st) {
-        mien__remove_finish(gallery, s, &receipt, 1);
+        mien__remove_finish(gallery, s, &person, &receipt, 1);
         *ret = receipt;
     }
     mien__scrub_free(s);
@@ -193,7 +198,7 @@ mien_status mien_gallery_remove_face(mien_gallery *gallery, int64_t face, mien_r
     if (!st)
         st = mien__write_end(gallery, remove_face_rows(gallery, s, face, &receipt, err), err);
     if (!st) {
-        mien__remove_finish(gallery, s, &receipt, 1);
+        mien__remove_finish(gallery, s, NULL, &receipt, 1);
         *ret = receipt;
     }
     mien__scrub_free(s);
@@ -231,7 +236,7 @@ static mien_status expire_batch(mien_gallery *g, int64_t now, mien_receipt recei
         st = mien__write_end(g, st, err);
     }
     if (!st && n > 0)
-        mien__remove_finish(g, s, receipts, n);
+        mien__remove_finish(g, s, ids, receipts, n);
     mien__scrub_free(s);
     *ret_n = st ? 0 : n;
     return st;

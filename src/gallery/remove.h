@@ -11,6 +11,7 @@ mien_status mien__trace(mien_gallery *g, mien__scrub *s, const mien__record *r, 
 
 /* What is left to do after removals were committed: empty the WAL, clear the index, search. Never fails: says
  * through the receipts what could not be shown. */
-void mien__remove_finish(mien_gallery *g, mien__scrub *s, mien_receipt *receipts, size_t n);
+void mien__remove_finish(mien_gallery *g, mien__scrub *s, const int64_t *gone, mien_receipt *receipts,
+                         size_t n);
 
 #endif

@@ -40,9 +40,16 @@ static const char version_1[] =
     "create table do_not_enrol (id INTEGER PRIMARY KEY, lookup BLOB NOT NULL, code BLOB NOT NULL, "
         "added_ms INTEGER NOT NULL) STRICT;"
     "create index do_not_enrol_lookup on do_not_enrol (lookup);";
+/* the journal of renames, merges and splits */
+static const char version_2[] =
+    "create table journal (id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, person INTEGER NOT NULL, "
+        "other INTEGER NOT NULL, person_stamp INTEGER NOT NULL, other_stamp INTEGER NOT NULL, time_ms INTEGER NOT NULL, "
+        "data BLOB NOT NULL) STRICT;"
+    "create index journal_person on journal (person);"
+    "create index journal_other on journal (other);";
 /* clang-format on */
 
-static const char *const migrations[] = { version_1 };
+static const char *const migrations[] = { version_1, version_2 };
 
 int mien__schema_version(void)
 {

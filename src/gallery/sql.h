@@ -44,6 +44,7 @@
         "values (?1, ?2, ?3, x'', x'', x'', 0, 0, ?4, ?4, ?4, 0, 0, 0)")                                \
     X(PERSON_NEXT, "select max(coalesce((select seq from sqlite_sequence where name = 'person'), 0), " \
         "coalesce((select max(id) from person), 0)) + 1")                                               \
+    X(PERSON_NEXT_ID, "select min(id) from person where id > ?1")                                       \
     X(PERSON_NAME, "update person set lookup = ?2, name = ?3 where id = ?1")                            \
     X(PERSON_NOTE, "update person set note = ?2 where id = ?1")                                         \
     X(PERSON_CONSENT, "update person set consent = ?2, given_ms = ?3, expires_ms = ?4 where id = ?1")   \
@@ -58,7 +59,9 @@
         "other.face not in (select id from face where person = ?1 and (?2 = 0 or id = ?2))) " \
         "from image where image.face in (select id from face where person = ?1 and (?2 = 0 or id = ?2))") \
     X(STILL_BYTES, "select exists(select 1 from face where instr(halves, ?1) > 0) or exists(select 1 from template " \
-        "where instr(halves, ?1) > 0) or exists(select 1 from image where instr(data, ?1) > 0)")        \
+        "where instr(halves, ?1) > 0) or exists(select 1 from image where instr(data, ?1) > 0) " \
+        "or exists(select 1 from face where instr(cast(source || halves as blob), ?1) > 0) " \
+        "or exists(select 1 from person where instr(cast(name || note as blob), ?1) > 0)")              \
     X(STILL_TEXT, "select exists(select 1 from person where instr(name, ?1) or instr(note, ?1) or instr(consent, ?1)) " \
         "or exists(select 1 from face where instr(source, ?1)) or exists(select 1 from text where instr(value, ?1)) " \
         "or exists(select 1 from gallery where instr(purpose, ?1) or instr(cast(model_name as blob), ?1)) " \
@@ -70,13 +73,16 @@
         "on person.id = template.person where template.person = ?1")                                    \
     X(TEMPLATE_ALL, "select template.person, person.key, template.halves, person.expires_ms from template " \
         "join person on person.id = template.person order by template.person")                          \
+    X(TEMPLATE_IDS, "select person from template order by person")                                      \
+    X(EXPIRING, "select id, expires_ms from person where expires_ms > 0 order by id")                   \
     X(TEMPLATE_SET, "insert into template (person, halves) values (?1, ?2) " \
         "on conflict (person) do update set halves = excluded.halves")                                  \
     X(TEMPLATE_DELETE, "delete from template where person = ?1")                                        \
     X(FACE_GET, "select " MIEN__FACE_COLUMNS " from face where id = ?1")                                \
     X(FACE_AFTER, "select " MIEN__FACE_COLUMNS " from face where person = ?1 and id > ?2 order by id")  \
     X(FACE_HALVES, "select person, halves from face where id = ?1")                                     \
-    X(FACE_SET, "select id, halves, shape from face where person = ?1 order by id")                     \
+    X(FACE_SET, "select id, halves, shape, exists(select 1 from image where image.face = face.id) from face where person = ?1 " \
+        "order by id")                     \
     X(FACE_COUNT, "select count(*) from face where person = ?1")                                        \
     X(FACE_NEXT, "select max(coalesce((select seq from sqlite_sequence where name = 'face'), 0), " \
         "coalesce((select max(id) from face), 0)) + 1")                                                 \
@@ -95,6 +101,30 @@
     X(IMAGE_DELETE_ALL, "delete from image where face in (select id from face where person = ?1)")      \
     X(AUDIT_ADD, "insert into audit (number, time_ms, action, subject, body, hash) values (?1, ?2, ?3, ?4, ?5, ?6)") \
     X(AUDIT_AFTER, "select number, time_ms, action, subject, body, hash from audit where number > ?1 order by number") \
+    X(FACE_MOVE, "update face set person = ?2, source = ?3, halves = ?4 where id = ?1")                 \
+    X(FACE_SEALED, "select person, source, halves from face where id = ?1")                             \
+    X(IMAGE_SET, "update image set data = ?2 where face = ?1")                                          \
+    X(PERSON_STAMP, "update person set stamp = ?2 where id = ?1")                                       \
+    X(PERSON_TIMES, "update person set created_ms = ?2, seen_ms = ?3 where id = ?1")                    \
+    X(STAMP_GET, "select stamp from person where id = ?1")                                              \
+    X(JOURNAL_NEXT, "select coalesce(max(id), 0) + 1 from journal")                                     \
+    X(JOURNAL_ADD, "insert into journal (id, kind, person, other, person_stamp, other_stamp, time_ms, data) " \
+        "values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")                                                      \
+    X(JOURNAL_DOWN, "select id, kind, person, other, person_stamp, other_stamp, data from journal order by id desc") \
+    X(JOURNAL_OF, "select id, kind, person, other, person_stamp, other_stamp, data from journal " \
+        "where person = ?1 or other = ?1")                                                              \
+    X(JOURNAL_DELETE, "delete from journal where id = ?1")                                              \
+    X(JOURNAL_PURGE, "delete from journal where person = ?1 or other = ?1")                             \
+    X(JOURNAL_PRUNE, "delete from journal where id <= ?1")                                              \
+    X(COUNT_PEOPLE, "select count(*) from person")                                                      \
+    X(COUNT_FACES, "select count(*) from face")                                                         \
+    X(COUNT_IMAGES, "select count(*) from image")                                                       \
+    X(IMAGE_FACES, "select face from image where face in (select id from face where person = ?1) order by face") \
+    X(TEXT_ALL, "select key, value from text")                                                          \
+    X(JOURNAL_ALL, "select person from journal order by id")                                            \
+    X(GALLERY_KEY, "update gallery set kdf = ?1, kdf_ops = ?2, kdf_memory = ?3, salt = ?4, secret = ?5") \
+    X(GALLERY_MOVE, "update gallery set model = ?1, model_name = ?2, dim = ?3")                         \
+    X(FACE_NEW_HALVES, "update face set halves = ?2 where id = ?1")                                     \
     X(TEXT_GET, "select value from text where key = ?1")                                                \
     X(TEXT_SET, "insert into text (key, value) values (?1, ?2) on conflict (key) do update set value = excluded.value") \
     X(TEXT_DELETE, "delete from text where key = ?1")                                                   \

@@ -55,7 +55,8 @@ static int guard(sqlite3 *db)
     return rc;
 }
 
-mien_status mien__store_connect(mien_gallery *g, const char *path, int flags, mien_error *err)
+/* SQLite's code. */
+static int connect(mien_gallery *g, const char *path, int flags)
 {
     static const char pragmas[] =
         "pragma page_size = 8192; pragma secure_delete = on; pragma synchronous = full;"
@@ -71,6 +72,12 @@ mien_status mien__store_connect(mien_gallery *g, const char *path, int flags, mi
         rc = sqlite3_exec(g->db, pragmas, NULL, NULL, NULL);
     if (rc == SQLITE_OK && read_only)
         rc = sqlite3_exec(g->db, "pragma query_only = on", NULL, NULL, NULL);
+    return rc;
+}
+
+mien_status mien__store_connect(mien_gallery *g, const char *path, int flags, mien_error *err)
+{
+    const int rc = connect(g, path, flags);
     return rc == SQLITE_OK ? MIEN_OK : mien__db_fail(g, rc, "open", err);
 }
 
@@ -127,6 +134,7 @@ void mien_gallery_free(mien_gallery *gallery)
 {
     if (!gallery)
         return;
+    mien__finder_save(gallery);
     for (int i = 0; i < MIEN__SQL_COUNT; i++)
         sqlite3_finalize(gallery->stmts[i]);
     sqlite3_close(gallery->db);
@@ -168,38 +176,37 @@ static mien_status check_header(const mien_gallery *g, mien_error *err)
     return MIEN_OK;
 }
 
-/* Connect. On a medium that cannot be written, where no WAL can be made either, the file is all there is
- * and does not change: SQLite reads it as immutable. */
+/* May the file be read as one that does not change? Its medium or folder cannot be written, and no WAL holds
+ * more than it does. A name with a sign that means something in a URI would need escapes. */
+static bool immutable(const char *path, int rc)
+{
+    char *const wal = sqlite3_mprintf("%s-wal", path);
+    const bool denied = (rc & 0xff) == SQLITE_CANTOPEN || (rc & 0xff) == SQLITE_READONLY;
+    const bool yes = denied && wal && access(wal, F_OK) != 0 && !strpbrk(path, "?#%");
+    sqlite3_free(wal);
+    return yes;
+}
+
+/* Connect. On a medium that cannot be written, where no WAL can be made either, the file is all there is. */
 static mien_status connect_existing(mien_gallery *g, bool writable, mien_error *err)
 {
-    int rc = SQLITE_OK;
     const char *const path = g->shared->path;
-    mien_status st =
-        mien__store_connect(g, path, writable ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY, err);
-    if (st)
-        return st;
-    (void)pragma_number(g, "pragma user_version", &rc);
-    if (rc == SQLITE_OK || rc == SQLITE_NOTADB) {
-        st = check_header(g, err);
-        /* a file that somebody took out of WAL mode returns to it */
-        return st || !writable ? st : mien__db_exec(g, "pragma journal_mode = wal", err);
-    }
-    char *const wal = sqlite3_mprintf("%s-wal", path), *const uri =
-                                                           sqlite3_mprintf("file:%s?immutable=1", path);
-    const bool plain = !strpbrk(path, "?#%"); /* else the URI would need escapes */
-    if (!writable && wal && uri && plain && (rc & 0xff) == SQLITE_CANTOPEN && access(wal, F_OK) != 0) {
+    int rc = connect(g, path, writable ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY);
+    if (rc == SQLITE_OK)
+        (void)pragma_number(g, "pragma user_version", &rc);
+    if (!writable && immutable(path, rc)) {
+        char *const uri = sqlite3_mprintf("file:%s?immutable=1", path);
         sqlite3_close(g->db);
         g->db = NULL;
         g->immutable = true;
-        st = mien__store_connect(g, uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, err);
-        if (!st)
-            st = check_header(g, err);
-    } else {
-        st = mien__db_fail(g, rc, "open", err);
+        rc = uri ? connect(g, uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI) : SQLITE_NOMEM;
+        sqlite3_free(uri);
     }
-    sqlite3_free(wal);
-    sqlite3_free(uri);
-    return st;
+    if (rc != SQLITE_OK && rc != SQLITE_NOTADB)
+        return mien__db_fail(g, rc, "open", err);
+    const mien_status st = check_header(g, err);
+    /* a file that somebody took out of WAL mode returns to it */
+    return st || !writable ? st : mien__db_exec(g, "pragma journal_mode = wal", err);
 }
 
 static mien_status settle_version(mien_gallery *g, mien_error *err)
@@ -243,6 +250,14 @@ static bool copy_column(sqlite3_stmt *s, int column, void *ret, size_t bytes)
         return false;
     memcpy(ret, sqlite3_column_blob(s, column), bytes);
     return true;
+}
+
+void mien__embedder_note(mien__shared *s, const mien_model *embedder)
+{
+    const double fmr = mien_model_info_of(embedder)->default_fmr;
+    s->has_embedder = true;
+    if (mien_model_threshold(embedder, fmr, &s->same_threshold, NULL) != MIEN_OK)
+        s->same_threshold = UNCALIBRATED;
 }
 
 static mien_status check_model(mien_gallery *g, const mien_model *embedder, const char *model,
@@ -309,11 +324,12 @@ static mien_status open_existing(const char *path, const mien_gallery_opts *opts
     if (st || (st = mien__handle_new(path, opts->busy_ms, opts->actor, &g, err)))
         return st;
     g->writable = opts->mode != MIEN_GALLERY_READ;
+    g->shared->threads = opts->threads;
     if ((st = connect_existing(g, g->writable, err)) || (st = settle_version(g, err)) ||
         (st = unlock(g, opts, err)))
         goto done;
     if (!opts->no_index)
-        st = mien__finder_new(g->shared->dim, &g->shared->finder, err);
+        st = mien__finder_new(g, err);
 done:
     if (st) {
         mien_gallery_free(g);

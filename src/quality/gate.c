@@ -33,7 +33,7 @@ void mien_quality_gate_init(mien_quality_gate *gate)
         .min_eye_distance_px = 16,
         .max_yaw_deg = 45,
         .max_pitch_deg = 40,
-        .min_sharpness = 0.25f,
+        .min_sharpness = 0.22f,
         .min_brightness = 0.08f,
         .max_brightness = 0.92f,
         .max_overexposed = 0.60f,

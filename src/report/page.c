@@ -79,7 +79,7 @@ static void example(const mien__report_example *e, mien__text *t)
     if (e->name_a)
         mien__text_html(t, e->name_a);
     if (e->name_a && e->name_b)
-        mien__text_fmt(t, " \xc2\xb7 ");
+        mien__text_fmt(t, "<br/>");
     if (e->name_b)
         mien__text_html(t, e->name_b);
     mien__text_fmt(t, "%s<span class=\"soft\">score %.3f, threshold %.3f</span></div>\n",

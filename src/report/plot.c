@@ -221,6 +221,23 @@ static void curve(const mien__plot *p, const mien__curve *c, const axis *x, cons
     }
 }
 
+/* Targets for the pointer, over all curves; the browser shows their titles, no script is needed. */
+static void hover(const mien__plot *p, const mien__curve *c, const axis *x, const axis *y, mien__text *t)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        const point a = point_of(p, c, i, c->n);
+        if (a.gap)
+            continue;
+        mien__text_fmt(t, "<circle class=\"hit\" cx=\"%.1f\" cy=\"%.1f\" r=\"7\"><title>", to_x(x, a.x),
+                       to_y(y, a.y));
+        mien__text_html(t, c->name);
+        mien__text_fmt(t, ": %.3g at %.3g", a.y, a.x);
+        if (c->lo && c->hi)
+            mien__text_fmt(t, " [%.3g, %.3g]", a.lo, a.hi);
+        mien__text_fmt(t, "</title></circle>\n");
+    }
+}
+
 /* ---- the figure ---- */
 
 static void description(const mien__plot *p, mien__text *t)
@@ -319,5 +336,8 @@ void mien__plot_svg(const mien__plot *p, mien__text *t)
             curve(p, &p->curves[k], &x, &y, t);
     if (p->x_mark)
         mark(p, &x, t);
+    for (size_t k = 0; k < p->n_curves; k++)
+        if (p->curves[k].hover)
+            hover(p, &p->curves[k], &x, &y, t);
     mien__text_fmt(t, "</svg></figure>\n");
 }

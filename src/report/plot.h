@@ -15,9 +15,10 @@ typedef struct mien__curve {
     const char *style; /* class of the style sheet: "c0".."c7", "before", "after", "mated", "nonmated" */
     const double *x, *y, *lo, *hi;
     size_t n;
-    bool fill; /* down to the axis */
-    bool dots; /* mark each point */
-    bool mean; /* many points: show means of neighbours */
+    bool fill;  /* down to the axis */
+    bool dots;  /* mark each point */
+    bool mean;  /* many points: show means of neighbours */
+    bool hover; /* each point says its values when pointed at */
 } mien__curve;
 
 typedef struct mien__plot {

@@ -283,6 +283,8 @@ static mien_status save(mien_index *ix, const char *path, mien_error *err)
         return mien__nomem(err, h.data_at);
     mien__new_file f = { -1, NULL, NULL };
     status = mien__file_new(&f, path, err);
+    if (status == MIEN_OK)
+        (void)fchmod(f.fd, 0600); /* templates are for their owner alone */
     if (status == MIEN_OK) {
         status = put_blocks(ix, &f, &h, head, err);
         if (status == MIEN_OK) {

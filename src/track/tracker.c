@@ -15,6 +15,8 @@
 enum { MAX_TRACKS = 256, MAX_DIM = 4096, EVENTS_EACH = 6 };
 /* How much boxes grow, on every side, for the second round of pairing. */
 static const double grown = 0.4;
+/* A pair that overlaps less may be a jump from one face to another, as at a cut. */
+static const double steady_iou = 0.6;
 
 void mien_track_opts_init(mien_track_opts *opts)
 {
@@ -68,8 +70,9 @@ mien_status mien_tracker_new(const mien_track_opts *opts, mien_tracker **ret, mi
     t->tracks = mien_alloc_array_zero(n, sizeof *t->tracks);
     t->events = mien_alloc_array_zero(t->max_events, sizeof *t->events);
     if (!t->bodies || !t->histories || !t->vectors || !t->gain || !t->tracks || !t->events) {
+        const size_t bytes = t->vector_floats * sizeof *t->vectors;
         mien_tracker_free(t);
-        return mien__nomem(err, t->vector_floats * sizeof *t->vectors);
+        return mien__nomem(err, bytes);
     }
     for (size_t i = 0; i < t->n_histories; i++) {
         mien__history *const h = &t->histories[i];
@@ -196,7 +199,7 @@ static void pair_up(mien_tracker *t, const mien_face *faces, size_t n, bool *tak
         if (pairs[r] < 0)
             continue;
         mien__body *const b = &t->bodies[rows[r]];
-        b->again = b->again || grow > 0;
+        b->again = b->again || grow > 0 || t->gain[r * n + (size_t)pairs[r]] < steady_iou;
         taken[pairs[r]] = true;
         found(t, b, &faces[pairs[r]]);
     }

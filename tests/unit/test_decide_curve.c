@@ -134,6 +134,32 @@ static void search_of_independent_people_is_the_textbook_formula(void **state)
     mien_curve_free(c);
 }
 
+/* Ends of intervals that reach 1, enormous galleries and extreme spreads stay rates. */
+static void search_of_odd_curves_stays_within_0_and_1(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"format\":\"mien-curve-1\",\"model\":\"\",\"protocol\":\"\",\"date\":\"\","
+                               "\"people\":2,\"pictures\":3,"
+                               "\"mated\":1,\"nonmated\":2,\"independent\":2.0,\"spread\":0.9,\"fusion_"
+                               "mated\":0.1,\"fusion_other\":1,"
+                               "\"points\":[{\"threshold\":0.5,\"fmr\":[1e-15,0,1],\"fnmr\":null},"
+                               "{\"threshold\":0.3,\"fmr\":[0.4,0,1],\"fnmr\":null},{\"threshold\":0.2,"
+                               "\"fmr\":[0.999,0.5,1],\"fnmr\":null}]}";
+    mien_curve *c = NULL;
+    mien_estimate e;
+    assert_int_equal(mien_curve_of_json(text, sizeof text - 1, &c, NULL), MIEN_OK);
+    for (uint64_t n = 1; n <= 1000000000; n *= 10) {
+        for (int s = -10; s <= 40; s++) {
+            const mien_search_size size = { n, 1 + (double)(n % 7) };
+            assert_int_equal(mien_curve_search_fpir(c, s / 20.0, &size, &e, NULL), MIEN_OK);
+            if (!(e.value >= 0 && e.value <= 1 && e.lo <= e.value && e.value <= e.hi && e.hi <= 1))
+                fail_msg("n %llu, similarity %g: %g in [%g, %g]", (unsigned long long)n, s / 20.0, e.value,
+                         e.lo, e.hi);
+        }
+    }
+    mien_curve_free(c);
+}
+
 /* E 1 - (1 - F)^n over a Beta distribution, by the midpoint rule in the distribution's own variable u = F^a.
  */
 static double found_by_sum(double mean, double variation, double n)
@@ -357,6 +383,7 @@ int main(void)
         cmocka_unit_test(threshold_inverts_the_rate_and_refuses_what_is_not_supported),
         cmocka_unit_test(normal_upper_is_the_normal_quantile),
         cmocka_unit_test(search_of_independent_people_is_the_textbook_formula),
+        cmocka_unit_test(search_of_odd_curves_stays_within_0_and_1),
         cmocka_unit_test(search_of_unequal_people_is_the_beta_mixture),
         cmocka_unit_test(search_threshold_rises_with_the_gallery_and_inverts_the_rate),
         cmocka_unit_test(fused_templates_are_read_farther_out),

@@ -1,10 +1,10 @@
-/* Labelled pictures to templates; see people.h. Templates are wiped when they are freed. */
-#include "people.h"
+/* Labelled pictures to templates; see labelled.h. Templates are wiped when they are freed. */
+#include "labelled.h"
 #include <stdlib.h>
 #include <string.h>
 
 typedef struct embed_job {
-    people_set *set;
+    labelled_set *set;
     bool aligned;
 } embed_job;
 
@@ -14,19 +14,19 @@ typedef struct embed_result {
 } embed_result;
 
 /* Pictures are sorted by path, so those of one person follow each other. */
-static void label(people_set *set)
+static void label(labelled_set *set, bool labelled)
 {
     size_t kept = 0;
     set->names = cli_alloc(set->files.n, sizeof *set->names);
     for (size_t i = 0; i < set->files.n; i++) {
         cli_file *f = &set->files.items[i];
         const char *rel = f->path + f->rel, *slash = strchr(rel, '/');
-        if (!slash) {
+        if (!slash && labelled) {
             cli_say_path(f->path, "not in a person's folder: passed over");
             free(f->path);
             continue;
         }
-        const size_t len = (size_t)(slash - rel);
+        const size_t len = slash ? (size_t)(slash - rel) : strlen(rel);
         const char *last = set->n_people ? set->names[set->n_people - 1] : NULL;
         if (!last || strlen(last) != len || strncmp(last, rel, len) != 0)
             set->names[set->n_people++] = cli_format("%.*s", (int)len, rel);
@@ -36,10 +36,10 @@ static void label(people_set *set)
     set->files.n = kept;
 }
 
-int people_read(people_set *set, const char *dir, bool labelled)
+int labelled_read(labelled_set *set, const char *dir, bool labelled)
 {
     char *operand = cli_strdup(dir);
-    *set = (people_set){ 0 };
+    *set = (labelled_set){ 0 };
     if (!cli_is_dir(dir)) {
         cli_say_path(dir, "not a folder");
         free(operand);
@@ -49,19 +49,13 @@ int people_read(people_set *set, const char *dir, bool labelled)
     free(operand);
     set->person = cli_alloc(set->files.n, sizeof *set->person);
     set->states = cli_alloc(set->files.n, sizeof *set->states);
-    if (labelled) {
-        label(set);
-    } else {
-        for (size_t i = 0; i < set->files.n; i++)
-            set->person[i] = (uint32_t)i;
-        set->n_people = set->files.n;
-    }
+    label(set, labelled);
     const int rc = set->files.exit_code;
     if (rc == CLI_YES && set->files.n)
         return CLI_YES;
     if (rc == CLI_YES)
         cli_say_path(dir, labelled ? "no pictures in folders, one per person" : "no pictures");
-    people_free(set);
+    labelled_free(set);
     return CLI_INPUT;
 }
 
@@ -104,24 +98,24 @@ static void *work(void *ctx, void *worker, size_t item)
 static void done(void *ctx, size_t item, void *result)
 {
     const embed_job *job = ctx;
-    people_set *set = job->set;
+    labelled_set *set = job->set;
     embed_result *r = result;
     const char *path = set->files.items[item].path;
     if (r->status == MIEN_OK) {
         set->n_embedded++;
     } else if (r->status == MIEN_E_NO_FACE) {
-        set->states[item] = PEOPLE_NO_FACE;
+        set->states[item] = LABELLED_NO_FACE;
         set->n_no_face++;
         cli_say_path(path, "no face found");
     } else {
-        set->states[item] = PEOPLE_BAD;
+        set->states[item] = LABELLED_BAD;
         set->n_bad++;
         (void)cli_fail_path(path, &r->err);
     }
     free(r);
 }
 
-void people_embed(people_set *set, cli_kits *kits, size_t dim, bool aligned, bool quiet)
+void labelled_embed(labelled_set *set, cli_kits *kits, size_t dim, bool aligned, bool quiet)
 {
     embed_job job = { set, aligned };
     set->dim = dim;
@@ -129,14 +123,14 @@ void people_embed(people_set *set, cli_kits *kits, size_t dim, bool aligned, boo
     cli_run_ordered(set->files.n, kits->n, kits->workers, work, done, &job, "images", quiet);
 }
 
-void people_pack(const people_set *set, float **ret_vecs, uint32_t **ret_people)
+void labelled_pack(const labelled_set *set, float **ret_vecs, uint32_t **ret_people)
 {
     const size_t n = set->n_embedded;
     float *vecs = cli_alloc(n * set->dim, sizeof *vecs);
     uint32_t *people = cli_alloc(n, sizeof *people);
     size_t at = 0;
     for (size_t i = 0; i < set->files.n; i++) {
-        if (set->states[i] != PEOPLE_EMBEDDED)
+        if (set->states[i] != LABELLED_EMBEDDED)
             continue;
         memcpy(vecs + at * set->dim, set->vecs + i * set->dim, set->dim * sizeof *vecs);
         people[at++] = set->person[i];
@@ -145,7 +139,7 @@ void people_pack(const people_set *set, float **ret_vecs, uint32_t **ret_people)
     *ret_people = people;
 }
 
-void people_free(people_set *set)
+void labelled_free(labelled_set *set)
 {
     for (size_t i = 0; set->names && i < set->n_people; i++)
         free(set->names[i]);
@@ -156,5 +150,5 @@ void people_free(people_set *set)
     free(set->person);
     free(set->states);
     cli_files_free(&set->files);
-    *set = (people_set){ 0 };
+    *set = (labelled_set){ 0 };
 }

@@ -1,0 +1,248 @@
+/* Collections: galleries by name. "default" is the file given with --gallery, or lies with the others in the
+ * data folder as NAME.gallery. Each is opened when it is first asked for; workers open handles of their own
+ * beside the first, which share its search index, and keep them until the collection's generation changes.
+ */
+#include "server_parts.h"
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char ending[] = ".gallery";
+
+static bool name_is_plain(const char *name)
+{
+    const size_t n = strlen(name);
+    if (n == 0 || n >= KEY_COLLECTION_BYTES)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (!(name[i] >= 'a' && name[i] <= 'z') && !(name[i] >= '0' && name[i] <= '9') &&
+            !(i && (name[i] == '-' || name[i] == '_')))
+            return false;
+    return true;
+}
+
+static api_collection *find(collections *all, const char *name)
+{
+    for (size_t i = 0; i < all->n; i++)
+        if (!strcmp(all->items[i].name, name))
+            return &all->items[i];
+    return NULL;
+}
+
+static api_collection *add(api_server *s, const char *name)
+{
+    collections *all = &s->collections;
+    if (all->n == SERVER_MAX_COLLECTIONS)
+        return NULL;
+    api_collection *c = &all->items[all->n];
+    *c = (api_collection){ .generation = 1 };
+    snprintf(c->name, sizeof c->name, "%s", name);
+    const int n = s->opts.gallery && !strcmp(name, "default")
+                      ? snprintf(c->path, sizeof c->path, "%s", s->opts.gallery)
+                      : snprintf(c->path, sizeof c->path, "%s/%s%s", all->folder, name, ending);
+    if (n < 0 || (size_t)n >= sizeof c->path)
+        return NULL;
+    all->n++;
+    return c;
+}
+
+bool collections_open(api_server *s, char *fault, size_t capacity)
+{
+    collections *all = &s->collections;
+    pthread_mutex_init(&all->lock, NULL);
+    if ((size_t)snprintf(all->folder, sizeof all->folder, "%s/collections", s->opts.data) >=
+            sizeof all->folder ||
+        (mkdir(all->folder, 0700) && errno != EEXIST)) {
+        snprintf(fault, capacity, "%.160s: %s", all->folder, strerror(errno));
+        return false;
+    }
+    add(s, "default");
+    DIR *d = opendir(all->folder);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        char name[KEY_COLLECTION_BYTES];
+        const char *dot = strrchr(e->d_name, '.');
+        if (!dot || strcmp(dot, ending) != 0 || (size_t)(dot - e->d_name) >= sizeof name)
+            continue;
+        snprintf(name, sizeof name, "%.*s", (int)(dot - e->d_name), e->d_name);
+        if (name_is_plain(name) && !find(all, name))
+            add(s, name);
+    }
+    if (d)
+        closedir(d);
+    return true;
+}
+
+static void shut(api_collection *c)
+{
+    mien_gallery_free(c->master);
+    mien_curve_free(c->curve);
+    c->master = NULL;
+    c->curve = NULL;
+    c->generation++;
+}
+
+void collections_close(api_server *s)
+{
+    for (size_t i = 0; i < s->collections.n; i++)
+        shut(&s->collections.items[i]);
+    pthread_mutex_destroy(&s->collections.lock);
+}
+
+void collections_each(api_server *s, collection_fn fn, void *ctx)
+{
+    pthread_mutex_lock(&s->collections.lock);
+    for (size_t i = 0; i < s->collections.n; i++)
+        fn(ctx, s->collections.items[i].name);
+    pthread_mutex_unlock(&s->collections.lock);
+}
+
+/* Open the first handle; the default collection is made when it is not there yet. */
+static mien_status open_master(api_server *s, api_collection *c, const char *purpose, bool make,
+                               mien_error *err)
+{
+    mien_gallery_opts o = MIEN_GALLERY_OPTS_INIT;
+    char *calibration = NULL;
+    mien_error none = MIEN_ERROR_INIT;
+    o.mode = make                          ? MIEN_GALLERY_CREATE
+             : !strcmp(c->name, "default") ? MIEN_GALLERY_OPEN_OR_CREATE
+                                           : MIEN_GALLERY_WRITE;
+    o.embedder = s->embed;
+    o.passphrase = s->opts.passphrase;
+    o.key = s->opts.key;
+    o.key_bytes = s->opts.key_bytes;
+    o.actor = "server";
+    o.purpose = purpose;
+    mien_status st = mien_gallery_open(c->path, &o, &c->master, err);
+    if (st)
+        return st;
+    if (mien_gallery_text(c->master, "calibration", &calibration, &none) == MIEN_OK &&
+        mien_curve_of_json(calibration, strlen(calibration), &c->curve, &none) != MIEN_OK)
+        c->curve = NULL; /* the model's is used, and info says so */
+    mien_text_free(calibration);
+    return MIEN_OK;
+}
+
+static mien_gallery **slot_of(kit *k, const api_collection *c)
+{
+    for (unsigned i = 0; i < KIT_GALLERIES; i++)
+        if (k->open[i].gallery && !strcmp(k->open[i].name, c->name)) {
+            if (k->open[i].generation == c->generation)
+                return &k->open[i].gallery;
+            mien_gallery_free(k->open[i].gallery);
+            k->open[i].gallery = NULL;
+        }
+    const unsigned i = k->next++ % KIT_GALLERIES;
+    mien_gallery_free(k->open[i].gallery);
+    k->open[i].gallery = NULL;
+    snprintf(k->open[i].name, sizeof k->open[i].name, "%s", c->name);
+    k->open[i].generation = c->generation;
+    return &k->open[i].gallery;
+}
+
+void kit_close(kit *k)
+{
+    for (unsigned i = 0; i < KIT_GALLERIES; i++)
+        mien_gallery_free(k->open[i].gallery);
+    mien_embedder_free(k->embedder);
+    mien_detector_free(k->detector);
+}
+
+mien_gallery *collection_of(api_call *c)
+{
+    api_server *s = c->server;
+    mien_error err = MIEN_ERROR_INIT;
+    mien_gallery **slot = NULL;
+    char actor[160];
+    mien_status st = MIEN_E_NOT_FOUND;
+    pthread_mutex_lock(&s->collections.lock);
+    api_collection *found = find(&s->collections, c->collection);
+    if (found) {
+        st = found->master ? MIEN_OK : open_master(s, found, NULL, false, &err);
+        if (!st) {
+            slot = slot_of(c->kit, found);
+            if (!*slot)
+                st = mien_gallery_open_beside(found->master, NULL, slot, &err);
+        }
+    }
+    pthread_mutex_unlock(&s->collections.lock);
+    if (!found) {
+        api_fail(c, 404, "NO_COLLECTION", "there is no collection of this name");
+        return NULL;
+    }
+    snprintf(actor, sizeof actor, "key %lld %s", (long long)c->key.id, c->has_session ? "page" : "api");
+    if (!st)
+        st = mien_gallery_set_actor(*slot, actor, &err);
+    if (st) {
+        api_fail_status(c, &err);
+        return NULL;
+    }
+    return *slot;
+}
+
+const mien_curve *collection_curve(api_call *c)
+{
+    pthread_mutex_lock(&c->server->collections.lock);
+    const api_collection *found = find(&c->server->collections, c->collection);
+    const mien_curve *curve = found && found->curve ? found->curve : c->server->curve;
+    pthread_mutex_unlock(&c->server->collections.lock);
+    return curve;
+}
+
+mien_status collection_make(api_server *s, const char *name, const char *purpose, mien_error *err)
+{
+    mien_status st = MIEN_OK;
+    *err = (mien_error)MIEN_ERROR_INIT;
+    pthread_mutex_lock(&s->collections.lock);
+    if (!name_is_plain(name)) {
+        st = err->status = MIEN_E_ARG;
+        snprintf(err->message, sizeof err->message, "a collection's name has 1 to 63 of a-z, 0-9, - and _");
+    } else if (find(&s->collections, name)) {
+        st = err->status = MIEN_E_EXISTS;
+        snprintf(err->message, sizeof err->message, "there is a collection '%s' already", name);
+    } else {
+        api_collection *made = add(s, name);
+        if (!made) {
+            st = err->status = MIEN_E_LIMIT;
+            snprintf(err->message, sizeof err->message, "there are %d collections, which is the most",
+                     SERVER_MAX_COLLECTIONS);
+        } else if ((st = open_master(s, made, purpose, true, err))) {
+            s->collections.n--;
+        }
+    }
+    pthread_mutex_unlock(&s->collections.lock);
+    return st;
+}
+
+mien_status collection_remove(api_server *s, const char *name, mien_error *err)
+{
+    static const char *const beside[] = { "-index", "-shm", "-wal", "" };
+    mien_status st = MIEN_OK;
+    *err = (mien_error)MIEN_ERROR_INIT;
+    pthread_mutex_lock(&s->collections.lock);
+    api_collection *c = find(&s->collections, name);
+    if (!c || !strcmp(name, "default")) {
+        st = err->status = c ? MIEN_E_ARG : MIEN_E_NOT_FOUND;
+        snprintf(err->message, sizeof err->message,
+                 c ? "the default collection is not removed: remove its people"
+                   : "there is no collection of this name");
+    } else {
+        char path[600];
+        shut(c);
+        for (size_t i = 0; i < sizeof beside / sizeof *beside; i++) {
+            snprintf(path, sizeof path, "%s%s", c->path, beside[i]);
+            if (unlink(path) && errno != ENOENT) {
+                st = err->status = MIEN_E_IO;
+                snprintf(err->message, sizeof err->message, "the collection's file cannot be removed: %s",
+                         strerror(errno));
+            }
+        }
+        if (!st)
+            *c = s->collections.items[--s->collections.n];
+    }
+    pthread_mutex_unlock(&s->collections.lock);
+    return st;
+}

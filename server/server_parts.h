@@ -1,0 +1,97 @@
+/* The insides of the server, for its own files. */
+#ifndef MIEN_SERVER_PARTS_H
+#define MIEN_SERVER_PARTS_H
+
+#include "api.h"
+#include "server.h"
+#include <mien/decide.h>
+#include <pthread.h>
+
+#define SESSION_COOKIE "mien_session"
+enum { SERVER_MAX_HOSTS = 16, SERVER_MAX_COLLECTIONS = 256, KIT_GALLERIES = 16 };
+
+/* ---- collections: a gallery file each, opened once, shared by the workers ---- */
+typedef struct api_collection {
+    char name[KEY_COLLECTION_BYTES];
+    char path[512];
+    unsigned generation;  /* grows when it is closed or replaced: workers then drop their handles */
+    mien_gallery *master; /* only under the lock */
+    mien_curve *curve;    /* of its calibration, or the model's */
+} api_collection;
+
+typedef struct collections {
+    pthread_mutex_t lock;
+    api_collection items[SERVER_MAX_COLLECTIONS];
+    size_t n;
+    char folder[512];
+} collections;
+
+/* One worker's tools; used by its thread alone. */
+struct kit {
+    mien_detector *detector; /* heavy lane only */
+    mien_embedder *embedder;
+    struct {
+        char name[KEY_COLLECTION_BYTES];
+        unsigned generation;
+        mien_gallery *gallery;
+    } open[KIT_GALLERIES];
+    unsigned next;
+};
+
+typedef struct metrics metrics;
+typedef struct jobs jobs;
+typedef struct events events;
+
+struct api_server {
+    server_opts opts;
+    http_server *http;
+    keys *keys;
+    char *hosts[SERVER_MAX_HOSTS];
+    size_t n_hosts;
+    rate_table *rates;
+    mien_model *detect, *embed;
+    mien_curve *curve; /* of the embedder */
+    collections collections;
+    kit *heavy, *light;
+    unsigned n_heavy, n_light;
+    metrics *metrics;
+    jobs *jobs;
+    events *events;
+    int64_t started_ms;
+};
+
+kit *server_kit(api_server *s, http_lane lane, unsigned worker);
+
+/* The callbacks that http_start() gets. */
+http_lane api_begin(void *ctx, http_request *r, size_t *ret_max, http_reply *y);
+void api_handle(void *ctx, http_lane lane, unsigned worker, http_request *r, http_reply *y);
+void api_fault(void *ctx, http_request *r, int status, const char *what, http_reply *y);
+void api_end(void *ctx, http_request *r, const http_reply *y);
+void compat_fail(api_call *c, int status, const char *code, const char *message);
+
+/* ---- collections.c ---- */
+bool collections_open(api_server *s, char *ret_fault, size_t capacity);
+void collections_close(api_server *s);
+/* The call's collection through this worker's handle; NULL: answered. The audit actor is the call's key. */
+mien_gallery *collection_of(api_call *c);
+/* The curve in force for the call's collection; lent until the collection is closed. */
+const mien_curve *collection_curve(api_call *c);
+mien_status collection_make(api_server *s, const char *name, const char *purpose, mien_error *err);
+mien_status collection_remove(api_server *s, const char *name, mien_error *err);
+typedef void (*collection_fn)(void *ctx, const char *name);
+void collections_each(api_server *s, collection_fn fn, void *ctx);
+void kit_close(kit *k);
+
+/* ---- events.c ---- */
+events *events_new(void);
+void events_free(events *e);
+/* Tell who listens; takes data, an object. */
+void events_say(api_server *s, const char *collection, const char *type, json_t *data);
+
+/* ---- metrics.c ---- */
+metrics *metrics_new(void);
+void metrics_free(metrics *m);
+void metrics_count(api_server *s, const api_route *route, int status, double ms);
+char *metrics_text(api_server *s); /* Prometheus; free() */
+
+#endif
