@@ -262,7 +262,8 @@ mien_status mien__write_begin(mien_gallery *g, mien_error *err)
     if (!g->writable)
         return mien__fail(err, MIEN_E_ARG, "%.120s was opened for reading", g->shared->path);
     if (g->in_write || g->readers > 0)
-        return mien__fail(err, MIEN_E_ARG, "a change or a walk of %.120s is under way on this handle", g->shared->path);
+        return mien__fail(err, MIEN_E_ARG, "a change or a walk of %.120s is under way on this handle",
+                          g->shared->path);
     mien_status st = end_leftover(g, err);
     if (st || (st = mien__sql_run(g, MIEN__SQL_BEGIN_WRITE, err, "")))
         return st;
