@@ -213,10 +213,13 @@ static double median_ratio(const double *a, const double *b, int n)
     return median(r, n);
 }
 
+static size_t n_fetched;
+
 static mien_status fetch(void *user, const uint64_t *ids, size_t n, float *ret_vecs, mien_error *err)
 {
     (void)user;
     (void)err;
+    n_fetched += n;
     for (size_t i = 0; i < n; i++)
         memcpy(ret_vecs + i * opt.dim, vecs + ids[i] * opt.dim, opt.dim * sizeof *ret_vecs);
     return MIEN_OK;
@@ -303,6 +306,7 @@ static double recall(const float *queries, mien_index *ix)
 {
     mien_hit hits[TOP];
     size_t n = 0, found = 0;
+    n_fetched = 0;
     for (size_t i = 0; i < EXACT_QUERIES; i++) {
         uint64_t want[TOP];
         plain_top(queries + i * opt.dim, want);
@@ -312,6 +316,7 @@ static double recall(const float *queries, mien_index *ix)
                 found += hits[b].id == want[a];
         }
     }
+    printf("\"fetched_per_query\": %.1f, ", (double)n_fetched / EXACT_QUERIES);
     return (double)found / (EXACT_QUERIES * TOP);
 }
 
