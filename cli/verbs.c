@@ -56,24 +56,6 @@ static const cli_verb *const verbs[] = {
 };
 /* clang-format on */
 
-/* What the verbs of two words have in common: one line for each group in the short help. */
-static const struct {
-    const char *word, *brief;
-} groups[] = {
-    { "gallery", "look after a gallery: people, consent, removal, keys, audit" },
-    { "eval", "measure accuracy: pairs, folders, scores, identification" },
-    { "model", "list, describe, import, download and check models" },
-    { "bench", "time networks, the pipeline, training" },
-};
-
-const char *cli_group_brief(const char *word)
-{
-    for (size_t i = 0; i < CLI_COUNTOF(groups); i++)
-        if (!strcmp(word, groups[i].word))
-            return groups[i].brief;
-    return "";
-}
-
 const cli_verb *cli_verb_at(size_t index)
 {
     return index < CLI_COUNTOF(verbs) ? verbs[index] : NULL;
