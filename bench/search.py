@@ -27,6 +27,7 @@ BARS = [
     ("batch1_ms", "one query, int8 and float", "ms", None, None),
     ("batch64_ms_per_query", "batch of 64", "ms a query", None, None),
     ("recall_at_10", "recall@10 against float64", "", ">=", 1.0),
+    ("fetched_per_query", "templates compared in float64 a query", "", None, None),
     ("of_bound", "of the rate of a plain read of the codes", "", ">=", 0.7),
     ("batch1_ratio", "IndexFlatIP takes, one query", "times", ">=", 4),
     ("batch64_ratio", "IndexFlatIP takes, batch of 64", "times", ">=", 2),

@@ -133,6 +133,9 @@ extern const cli_option cli_input_options[];    /* reading pictures, threads, qu
 extern const cli_option cli_detector_options[]; /* detector */
 extern const cli_option cli_detect_options[];   /* min-size, min-score */
 
+/* The command line as it could be typed again, for reports. */
+extern char *cli_command;
+
 /* ---- messages: all on stderr, one line each, control characters masked; any thread ---- */
 extern const char *cli_program;                                              /* "mien" */
 void cli_say(const char *fmt, ...) MIEN_PRINTF(1, 2);                        /* mien: ... */
