@@ -172,7 +172,6 @@ try {
     await page.waitForSelector('dialog .shot-text .quality');
     await button('Enrol', dialog()).click();
     await toast('enrolled');
-    await page.mouse.click(300, 40);
     await page.locator('.face-box.known').waitFor();
     await look('camera', { phone: false });
     await button('Stop the camera').click();
