@@ -216,6 +216,8 @@ try {
     await dialog().getByRole('link', { name: 'Grace Lindqvist' }).waitFor();
     await look('search-by-face', { phone: false });
     await page.keyboard.press('Escape');
+    await page.getByRole('link', { name: 'People' }).click();
+    await page.locator('.person').nth(3).waitFor();
   });
 
   await step('rename, note, consent, undo', async () => {
@@ -292,7 +294,7 @@ try {
     await look('models');
     await go('settings/keys');
     await button('Make a key').click();
-    await dialog().getByLabel('Name').fill('Entrance tablet');
+    await dialog().getByLabel('Name', { exact: true }).fill('Entrance tablet');
     await look('key', { phone: false });
     await button('Make the key', dialog()).click();
     check(/^mien_/.test(await dialog().locator('code').innerText()), 'no token');
