@@ -74,7 +74,7 @@ async function collectionField() {
 
 async function showFrame() {
   const links = pages.filter((p) => may(p.scope)).map((p) =>
-    h('a', { href: `#/${p.path}` }, icon(p.path), h('span', {}, p.title)));
+    h('a', { href: `#/${p.path}`, onclick: (e) => { if (e.currentTarget.hash === window.location.hash) route(); } }, icon(p.path), h('span', {}, p.title)));
   fill(app, h('div', { class: 'frame' },
     h('a', { class: 'skip', href: '#main', onclick: (e) => { e.preventDefault(); document.getElementById('main').focus(); } }, 'Skip to the page'),
     h('header', { class: 'side' }, brand(), h('nav', { class: 'nav', 'aria-label': 'Pages' }, links),

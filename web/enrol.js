@@ -1,6 +1,6 @@
 /* Enrolling: pictures are judged as they come in, so that the person in front of the screen can still take a better one. */
 import { call, within, form } from './api.js';
-import { h, fill, icon, iconButton, button, badge, field, check, dialog, toast, failed, busy, plural, sentence, announce } from './ui.js';
+import { h, fill, icon, iconButton, button, badge, field, check, dialog, toast, failed, busy, plural, sentence } from './ui.js';
 import { dropZone, takeDrops, takePastes, chooser, cropFace, grab, openCamera, closeCamera } from './picture.js';
 
 const MAX_PICTURES = 20;
@@ -84,7 +84,7 @@ class Shots {
     else {
       shot.reason = shot.faces[at].reason;
       if (shot.faces.length > 1) {
-        shot.send = await cropFace(shot.file, shot.faces[at].box, shot.file.name);
+        shot.send = await cropFace(shot.file, shot.faces[at].box, shot.faces.filter((f) => f !== shot.faces[at]).map((f) => f.box), shot.file.name);
         URL.revokeObjectURL(shot.url);
         shot.url = URL.createObjectURL(shot.send);
       }
@@ -216,7 +216,6 @@ export function enrolDialog({ files = [], person = null, onenrolled }) {
   function refuse(e) {
     const other = e.details.pictures.find((p) => p.other_person);
     const final = ['NO_FACE', 'DUPLICATE_IMAGE', 'DO_NOT_ENROL', 'UNREADABLE'];
-    announce(e.message);
     fill(problem, h('div', { class: 'card pad form', role: 'alert' }, h('p', {}, sentence(e.message)),
       h('div', { class: 'actions' },
         other && h('a', { class: 'button small', href: `#/people/${other.other_person}`, target: '_blank', rel: 'noopener' }, 'Show that person'),

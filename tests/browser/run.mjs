@@ -172,7 +172,6 @@ try {
     await page.waitForSelector('dialog .shot-text .quality');
     await button('Enrol', dialog()).click();
     await toast('enrolled');
-    await page.mouse.click(300, 40);
     await page.locator('.face-box.known').waitFor();
     await look('camera', { phone: false });
     await button('Stop the camera').click();
@@ -217,6 +216,8 @@ try {
     await dialog().getByRole('link', { name: 'Grace Lindqvist' }).waitFor();
     await look('search-by-face', { phone: false });
     await page.keyboard.press('Escape');
+    await page.getByRole('link', { name: 'People' }).click();
+    await page.locator('.person').nth(3).waitFor();
   });
 
   await step('rename, note, consent, undo', async () => {
@@ -293,7 +294,7 @@ try {
     await look('models');
     await go('settings/keys');
     await button('Make a key').click();
-    await dialog().getByLabel('Name').fill('Entrance tablet');
+    await dialog().getByLabel('Name', { exact: true }).fill('Entrance tablet');
     await look('key', { phone: false });
     await button('Make the key', dialog()).click();
     check(/^mien_/.test(await dialog().locator('code').innerText()), 'no token');
