@@ -71,7 +71,7 @@ static int run_export(void *p, int argc, char **argv)
 
 static const cli_example export_examples[] = {
     { "give a person all that is kept of them (subject access)",
-      "mien gallery export office.gallery ada.jsonl 'Ada Lovelace' --images" },
+      "mien gallery export office.gallery ada.jsonl Ada --images" },
     { "write everything, to be imported elsewhere",
       "mien gallery export office.gallery all.jsonl --templates --images" },
     { NULL, NULL },
@@ -277,8 +277,7 @@ static int run_verify(void *p, int argc, char **argv)
 }
 
 static const cli_example verify_examples[] = {
-    { "check a gallery before a backup",
-      "mien gallery verify office.gallery && mien gallery backup office.gallery copy.gallery" },
+    { "check a gallery before a backup", "mien gallery verify office.gallery && echo whole" },
     { NULL, NULL },
 };
 
