@@ -105,6 +105,7 @@ static const cli_option options[] = {
       .def = "2",
       .min = 1,
       .max = 1000000,
+      .rare = 1,
       .brief = "least faces of a group" },
     { .name = "poor",
       .kind = CLI_FLAG,

@@ -16,7 +16,7 @@ static const cli_option options[] = {
       .offset = offsetof(enroll_opts, folder),
       .value = "DIR",
       .hint = CLI_DIRS,
-      .brief = "many people: a folder per person, or pictures named after them",
+      .brief = "a folder per person, or pictures named after them",
       .more = "Folders in DIR are people, their pictures are found at any depth. Pictures that lie in DIR "
               "itself are named "
               "after the person: `Ada Lovelace.jpg`, `ada_2.jpg` and `ada (3).jpg` are of Ada Lovelace, ada "
@@ -207,7 +207,7 @@ static int run(void *p, int argc, char **argv)
 
 static const cli_example examples[] = {
     { "enrol a person with two pictures",
-      "mien enroll --gallery office.gallery 'Ada Lovelace' ada-1.jpg ada-2.jpg" },
+      "mien enroll -g office.gallery 'Ada Lovelace' ada-1.jpg ada-2.jpg" },
     { "enrol everybody: a folder per person", "mien enroll --gallery office.gallery --folder people/" },
     { "with consent for a year",
       "mien enroll -g office.gallery --folder people/ --purpose 'door' --basis consent --expires 1y" },
@@ -221,7 +221,7 @@ static const cli_example examples[] = {
 
 const cli_verb cli_verb_enroll = {
     .name = "enroll",
-    .operands = "--gallery G NAME IMAGE|DIR... | --gallery G --folder DIR",
+    .operands = "-g G NAME IMAGE|DIR... | -g G --folder DIR",
     .brief = "add people to a gallery, from pictures of them",
     .about = "Finds the face in each picture, judges whether the picture is good enough to know the person "
              "again, and adds its "

@@ -163,10 +163,8 @@ static int run(void *p, int argc, char **argv)
 }
 
 static const cli_example examples[] = {
-    { "is the new model better on the same pairs?",
-      "mien eval pairs -p p.txt -i lfw -m old -f json > a.json; mien eval pairs -p p.txt -i lfw -m new -f "
-      "json > "
-      "b.json; mien eval compare a.json b.json" },
+    { "is the new model better on the same pairs?", "mien eval compare old.json new.json" },
+    { "how the two came about", "mien eval pairs -p p.txt -i lfw -m old -f json > old.json" },
     { NULL, NULL },
 };
 

@@ -42,6 +42,7 @@ static const cli_option options[] = {
     { .name = "flip",
       .kind = CLI_FLAG,
       .offset = offsetof(folder_opts, flip),
+      .rare = 1,
       .brief = "average with the mirrored crop" },
     { .name = "fmr",
       .kind = CLI_REAL,

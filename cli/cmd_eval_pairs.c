@@ -53,6 +53,7 @@ static const cli_option options[] = {
     { .name = "flip",
       .kind = CLI_FLAG,
       .offset = offsetof(pairs_opts, flip),
+      .rare = 1,
       .brief = "average with the mirrored crop" },
     { .name = "fmr",
       .kind = CLI_REAL,
@@ -148,7 +149,7 @@ static int make_table(const pairs_file *pairs, const labelled_set *set, const mi
         const pairs_item *p = &pairs->items[i];
         const pairs_image *a = &pairs->images[p->a], *b = &pairs->images[p->b];
         mien_eval_row row = { .mated = p->mated,
-                              .fold = pairs->folds > 1 ? p->fold : -1,
+                              .fold = p->fold,
                               .person_a = a->person,
                               .person_b = b->person,
                               .item_a = a->path + a->rel,

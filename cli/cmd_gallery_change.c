@@ -158,7 +158,7 @@ static int run_edit(void *p, int argc, char **argv)
 }
 
 static const cli_example edit_examples[] = {
-    { "prolong a consent by a year", "mien gallery edit office.gallery 'Ada Lovelace' --expires 1y" },
+    { "prolong a consent by a year", "mien gallery edit office.gallery Ada --expires 1y" },
     { NULL, NULL },
 };
 
@@ -291,7 +291,7 @@ static int run_split(void *p, int argc, char **argv)
 
 static const cli_example split_examples[] = {
     { "give a face that was enrolled under the wrong name to whom it shows",
-      "mien gallery split office.gallery 'Ada Lovelace' 17 --into 'Grace Hopper'" },
+      "mien gallery split office.gallery Ada 17 --into Grace" },
     { NULL, NULL },
 };
 

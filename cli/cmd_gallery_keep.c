@@ -71,7 +71,7 @@ static int run_export(void *p, int argc, char **argv)
 
 static const cli_example export_examples[] = {
     { "give a person all that is kept of them (subject access)",
-      "mien gallery export office.gallery ada.jsonl 'Ada Lovelace' --images" },
+      "mien gallery export office.gallery ada.jsonl Ada --images" },
     { "write everything, to be imported elsewhere",
       "mien gallery export office.gallery all.jsonl --templates --images" },
     { NULL, NULL },
@@ -267,8 +267,9 @@ static int run_verify(void *p, int argc, char **argv)
     if (st == MIEN_OK)
         st = mien_gallery_info_of(gallery, &info, &err);
     if (st == MIEN_OK)
-        printf("whole: %zu people, %zu faces, %llu entries of the audit chain, head %s\n", info.n_people,
-               info.n_faces, (unsigned long long)info.audit_entries, info.audit_head);
+        printf("whole: %zu %s, %zu %s, %llu entries of the audit chain, head %s\n", info.n_people,
+               info.n_people == 1 ? "person" : "people", info.n_faces, info.n_faces == 1 ? "face" : "faces",
+               (unsigned long long)info.audit_entries, info.audit_head);
     else
         rc = cli_fail_path(path, &err);
     mien_gallery_free(gallery);
@@ -276,8 +277,7 @@ static int run_verify(void *p, int argc, char **argv)
 }
 
 static const cli_example verify_examples[] = {
-    { "check a gallery before a backup",
-      "mien gallery verify office.gallery && mien gallery backup office.gallery copy.gallery" },
+    { "check a gallery before a backup", "mien gallery verify office.gallery && echo whole" },
     { NULL, NULL },
 };
 

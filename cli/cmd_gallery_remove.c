@@ -209,7 +209,7 @@ static int run_remove(void *p, int argc, char **argv)
 
 static const cli_example remove_examples[] = {
     { "remove a person who asked for it, and keep the receipt",
-      "mien gallery remove office.gallery 'Ada Lovelace' --receipt ada.json" },
+      "mien gallery remove office.gallery Ada --receipt ada.json" },
     { "and never enrol the person again",
       "mien gallery remove office.gallery 'Ada Lovelace' --do-not-enrol --yes" },
     { "remove one bad picture", "mien gallery remove office.gallery --face 17" },

@@ -246,9 +246,9 @@ static void set_front(json_t *v, const mien_eval_summary *s)
     if (folds)
         cli_json_set(v, "accuracy_std", number(s->fold_accuracy_std));
     cli_json_set(v, "accuracy_from",
-                 cli_json_text(folds                                    ? "folds"
-                               : d->chosen_fmr > 0 || d->chosen_fmr < 0 ? "same pairs"
-                                                                        : "threshold"));
+                 cli_json_text(s->folds > 1                                      ? "folds"
+                               : folds || d->chosen_fmr > 0 || d->chosen_fmr < 0 ? "same pairs"
+                                                                                 : "threshold"));
     cli_json_set(v, "precision", number(folds ? s->fold_precision : d->precision.value));
     cli_json_set(v, "recall", number(folds ? s->fold_recall : d->recall.value));
     cli_json_set(v, "f1", number(folds ? s->fold_f1 : d->f1.value));

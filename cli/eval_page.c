@@ -192,9 +192,7 @@ int eval_write_html(const eval_page *page)
     mien_eval_entry v[MAX];
     size_t n = 0;
     entry(v, &n, "Data", cli_strdup(page->data));
-    entry(v, &n, "Command",
-          cli_format("mien eval %s%s%s", page->kind, page->matcher ? " --model " : "",
-                     page->matcher ? page->matcher : ""));
+    entry(v, &n, "Command", cli_strdup(cli_command));
     if (page->n_images)
         entry(v, &n, "Pictures",
               cli_format("%zu; no face found in %zu, not usable: %zu", page->n_images, page->n_no_face,

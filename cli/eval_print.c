@@ -75,9 +75,12 @@ void eval_print_text(const eval_page *page, FILE *f)
 {
     const mien_eval_summary *s = mien_evaluation_summary(page->evaluation);
     text_head(page, f);
-    if (s->folds)
+    if (s->folds > 1)
         fprintf(f, "accuracy    %.2f %% +- %.2f over %zu folds (threshold from the other folds, mean %.4g)\n",
                 100 * s->fold_accuracy, 100 * s->fold_accuracy_std, s->folds, s->fold_threshold);
+    else if (s->folds)
+        fprintf(f, "accuracy    %.2f %% at %.4g, the best threshold on these very pairs: flatters\n",
+                100 * s->fold_accuracy, s->fold_threshold);
     fputs("\nFNMR\n", f);
     for (int i = 0; i < MIEN_EVAL_FMRS; i++) {
         char name[32];

@@ -77,7 +77,9 @@ static void option_line(FILE *f, const cli_option *o, bool full)
 
 static void usage_line(FILE *f, const cli_verb *verb)
 {
-    fprintf(f, "usage: mien %s [options]%s%s\n", verb->name, *verb->operands ? " " : "", verb->operands);
+    const int at = fprintf(f, "usage: mien %s [options]%s", verb->name, *verb->operands ? " " : "\n");
+    if (*verb->operands)
+        wrap(f, verb->operands, (size_t)at, 12);
 }
 
 static size_t count_rare(const cli_verb *verb)
@@ -101,8 +103,10 @@ void cli_help_short(const cli_verb *verb, FILE *f)
     fprintf(f, "  -h, --help%*sthis screen; all of it with examples\n\n", COLUMN - 12, "");
     if (verb->examples && verb->examples[0].what)
         fprintf(f, "Example: %s\n", verb->examples[0].command);
-    if (verb->exits)
-        fprintf(f, "Exit: %s\n", verb->exits);
+    if (verb->exits) {
+        fputs("Exit: ", f);
+        wrap(f, verb->exits, 6, 6);
+    }
     const size_t rare = count_rare(verb);
     if (rare)
         fprintf(f, "%zu more option%s: mien %s --help\n", rare, rare == 1 ? "" : "s", verb->name);
@@ -138,20 +142,46 @@ static void verb_list(FILE *f, const char *group)
     }
 }
 
-/* As verb_list(), with one line for all verbs of a group. */
-static void short_list(FILE *f)
+/* "gallery VERB    create, info, list, ...": a group on one line, as much of it as fits. */
+static void group_line(FILE *f, size_t first, size_t len)
+{
+    const cli_verb *v = cli_verb_at(first);
+    char left[32], text[WIDTH + 1] = "";
+    snprintf(left, sizeof left, "%.*s VERB", (int)len, v->name);
+    for (size_t i = first; v && !strncmp(v->name, cli_verb_at(first)->name, len + 1); v = cli_verb_at(++i)) {
+        const char *word = v->name + len + 1;
+        const size_t at = strlen(text);
+        if (at + strlen(word) + 2 > WIDTH - 19 - 5) { /* leaves room for the dots */
+            snprintf(text + at, sizeof text - at, ", ...");
+            break;
+        }
+        snprintf(text + at, sizeof text - at, "%s%s", at ? ", " : "", word);
+    }
+    fprintf(f, "  %-16s %s\n", left, text);
+}
+
+/* Is a group's word a verb by itself, such as `serve` beside `serve key`? Its own help names the others. */
+static bool is_verb(const char *word, size_t len)
 {
     const cli_verb *v = NULL;
-    char done[32] = "";
     for (size_t i = 0; (v = cli_verb_at(i)) != NULL; i++) {
-        char word[32];
-        snprintf(word, sizeof word, "%.*s", (int)strcspn(v->name, " "), v->name);
-        const char *const common = strchr(v->name, ' ') ? cli_group_brief(word) : "";
-        if (!common[0])
+        if (strlen(v->name) == len && !strncmp(v->name, word, len))
+            return true;
+    }
+    return false;
+}
+
+/* Every verb of one word, every group: fits a screen. */
+static void verb_overview(FILE *f)
+{
+    const cli_verb *v = NULL, *before = NULL;
+    for (size_t i = 0; (v = cli_verb_at(i)) != NULL; before = v, i++) {
+        const char *blank = strchr(v->name, ' ');
+        const size_t len = blank ? (size_t)(blank - v->name) : 0;
+        if (!blank)
             fprintf(f, "  %-16s %s\n", v->name, v->brief);
-        else if (strcmp(word, done) != 0)
-            fprintf(f, "  %-16s %s\n", word, common);
-        snprintf(done, sizeof done, "%s", word);
+        else if ((!before || strncmp(before->name, v->name, len + 1) != 0) && !is_verb(v->name, len))
+            group_line(f, i, len);
     }
 }
 
@@ -165,13 +195,11 @@ void cli_help_group(const char *group, FILE *f)
 void cli_help_program(FILE *f, bool full)
 {
     fputs("usage: mien VERB [options] ...\n"
-          "Finds faces in photographs and says who is the same person.\n\n",
+          "Finds faces in photographs and says who is who, and who is unknown.\n\n",
           f);
     if (!full) {
-        short_list(f);
-        fputs("\n  mien VERB -h     one screen on a verb, or the verbs of a group; --help: all of it\n"
-              "  mien --help      every verb, formats, models, exit codes\n",
-              f);
+        verb_overview(f);
+        fputs("\n`mien VERB -h` is one screen on a verb; `mien --help`: all verbs, models, exit codes\n", f);
         return;
     }
     verb_list(f, NULL);

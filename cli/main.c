@@ -51,11 +51,47 @@ static int run(int argc, char **argv)
     return CLI_USAGE;
 }
 
+char *cli_command;
+
+/* A word as sh reads it: in single quotes where it holds more than harmless signs. */
+static char *quoted(const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=.,/:%@";
+    if (*word && strspn(word, plain) == strlen(word))
+        return cli_strdup(word);
+    char *text = cli_alloc(4 * strlen(word) + 3, 1), *to = text;
+    *to++ = '\'';
+    for (; *word; word++) {
+        if (*word == '\'') { /* end the quotes, an escaped one, begin again */
+            memcpy(to, "'\\''", 4);
+            to += 4;
+        } else {
+            *to++ = *word;
+        }
+    }
+    *to = '\'';
+    return text;
+}
+
+static void remember_command(const char *name, int argc, char **argv)
+{
+    char *line = cli_strdup(name);
+    for (int i = 1; i < argc; i++) {
+        char *word = quoted(argv[i]);
+        char *next = cli_format("%s %s", line, word);
+        free(word);
+        free(line);
+        line = next;
+    }
+    cli_command = line;
+}
+
 int main(int argc, char **argv)
 {
     const char *name = argc > 0 ? strrchr(argv[0], '/') : NULL;
     name = name ? name + 1 : argc > 0 ? argv[0] : "mien";
     cli_signals_install();
+    remember_command(name, argc, argv);
     int rc = CLI_INTERNAL;
     if (!strcmp(name, "face_recognition"))
         rc = cli_compat_recognition(argc - 1, argv + 1);
@@ -64,6 +100,7 @@ int main(int argc, char **argv)
     else
         rc = run(argc - 1, argv + 1);
     cli_signals_finish();
+    free(cli_command);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         cli_say("cannot write the output");
         rc = CLI_INTERNAL;

@@ -13,7 +13,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-enum { PASSPHRASE_MAX = 1024, KEY_MAX = 1 << 16, KEY_MIN = 32 };
+enum { PASSPHRASE_MAX = 1024, KEY_MAX = 1 << 16, KEY_MIN = 32, LOOK_MS = 200 };
 
 void cli_secret_free(cli_secret *secret)
 {
@@ -39,12 +39,13 @@ static int read_line(int fd, cli_secret *ret)
     for (;;) {
         struct pollfd wait = { fd, POLLIN, 0 };
         char c = 0;
-        const int ready = poll(&wait, 1, -1); /* unlike read(), never restarted after a signal */
+        const int ready =
+            poll(&wait, 1, LOOK_MS); /* a signal may come just before it, so it looks up again */
         if (cli_stopped())
             return CLI_INTERNAL;
-        if (ready < 0 && errno == EINTR)
+        if (ready == 0 || (ready < 0 && errno == EINTR))
             continue;
-        if (ready <= 0 || read(fd, &c, 1) != 1 || c == '\n' || c == '\r')
+        if (ready < 0 || read(fd, &c, 1) != 1 || c == '\n' || c == '\r')
             break;
         full = full || ret->bytes == PASSPHRASE_MAX;
         if (!full)
@@ -63,14 +64,14 @@ static int ask_once(int fd, const char *prompt, cli_secret *ret)
     int rc = secret_new(ret, PASSPHRASE_MAX + 1);
     if (rc != CLI_YES)
         return rc;
-    if (write(fd, prompt, strlen(prompt)) < 0 || tcgetattr(fd, &was) != 0) {
+    if (tcgetattr(fd, &was) != 0) {
         cli_say("cannot ask on this terminal: %s", strerror(errno));
         return CLI_INTERNAL;
     }
     silent = was;
     silent.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK | ECHONL);
-    tcsetattr(fd, TCSAFLUSH, &silent);
-    rc = read_line(fd, ret);
+    tcsetattr(fd, TCSAFLUSH, &silent); /* before the prompt: nothing that answers it is echoed or lost */
+    rc = write(fd, prompt, strlen(prompt)) < 0 ? CLI_INTERNAL : read_line(fd, ret);
     tcsetattr(fd, TCSAFLUSH, &was);
     return write(fd, "\n", 1) < 0 ? CLI_INTERNAL : rc;
 }
@@ -170,7 +171,8 @@ bool cli_confirm(const char *question, bool *ret_terminal)
     fputs(" [y/N] ", f);
     fflush(f);
     struct pollfd wait = { fileno(f), POLLIN, 0 };
-    while (poll(&wait, 1, -1) < 0 && errno == EINTR && !cli_stopped())
+    int ready = 0;
+    while (!cli_stopped() && (ready = poll(&wait, 1, LOOK_MS), ready == 0 || (ready < 0 && errno == EINTR)))
         continue;
     if (!cli_stopped() && !fgets(answer, sizeof answer, f))
         answer[0] = '\0';

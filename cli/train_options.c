@@ -14,10 +14,13 @@
     .name = name_, .kind = CLI_FLAG, .offset = offsetof(cli_train_opts, field), .brief = brief_
 
 const cli_option cli_train_new_options[] = {
-    { TEXT(arch, "arch", "A", "network: mobilefacenet[:embed=N,width=X] or yunet"), .def = "mobilefacenet",
-      .more = "mobilefacenet is an embedder of 112x112 crops (Chen 2018); embed is the embedding's length "
-              "(256), width "
-              "scales the channels. yunet is a face detector with five landmarks (Wu 2023)." },
+    { TEXT(arch, "arch", "A", "network: mobilefacenet[:embed=N,width=X] or yunet[:norm=0]"),
+      .def = "mobilefacenet",
+      .more =
+          "mobilefacenet is an embedder of 112x112 crops (Chen 2018); embed is the embedding's length "
+          "(256), width "
+          "scales the channels. yunet is a face detector with five landmarks (Wu 2023); norm=0 leaves batch "
+          "normalisation out, which is best with --hints --blockwise from a YuNet." },
     { TEXT(teachers, "teacher", "M[,M]", "models to follow (distillation)"), .hint = CLI_MODELS },
     { TEXT(hints, "hints", "S=T,...", "inner values of the first teacher to follow"), .rare = 1,
       .more = "Each pair names a value of the new network and one of the teacher of the same shape." },

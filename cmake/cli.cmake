@@ -15,3 +15,9 @@ if(TARGET mien AND MIEN_PYTHON3 AND NOT CMAKE_CROSSCOMPILING)
     ${CMAKE_SOURCE_DIR}/samples)
   set_tests_properties(train_runs PROPERTIES TIMEOUT ${MIEN_TEST_TIMEOUT})
 endif()
+# What is asked on a terminal.
+if(TARGET mien AND MIEN_PYTHON3 AND NOT CMAKE_CROSSCOMPILING)
+  add_test(NAME cli_terminal COMMAND ${MIEN_PYTHON3} ${CMAKE_SOURCE_DIR}/tests/cli/terminal $<TARGET_FILE:mien>
+    ${CMAKE_SOURCE_DIR}/samples)
+  set_tests_properties(cli_terminal PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT ${MIEN_TEST_TIMEOUT})
+endif()

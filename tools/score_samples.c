@@ -7,7 +7,8 @@
  * show one person, non-mated pairs two. Printed are counts, extremes, and histograms beside the threshold for
  * a false match rate of 1e-3; --svg draws the histograms. With --people, the London Set's folder inst, each
  * sample is also compared with the photographs of the 102 people that the samples were made from: nobody
- * should be recognised in them. */
+ * should be recognised in them. Crops are by the landmarks of yunet_n_dynamic, which judged the samples when they were
+ * made, or else of the default detector. */
 #include <dirent.h>
 #include <mien/mien.h>
 #include <stdio.h>
@@ -138,7 +139,9 @@ static void locate_faces(album *a)
     mien_error err = MIEN_ERROR_INIT;
     mien_model *model = NULL;
     mien_detector *d = NULL;
-    if (mien_model_load_default(MIEN_TASK_DETECT, &model, &err) || mien_detector_new(model, NULL, &d, &err))
+    if (mien_model_load("yunet_n_dynamic", &model, NULL) && mien_model_load_default(MIEN_TASK_DETECT, &model, &err))
+        die("detector", &err);
+    if (mien_detector_new(model, NULL, &d, &err))
         die("detector", &err);
     int kept = 0;
     for (int i = 0; i < a->n; i++) {

@@ -16,6 +16,7 @@
 #include <mien/status.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <math.h>
 
 MIEN_BEGIN_DECLS
 
@@ -209,8 +210,8 @@ typedef struct mien_eval_opts {
     {                                                          \
         sizeof(mien_eval_opts), MIEN_EVAL_NONE, 1000, 1, 0, 12 \
     }
-/** "No threshold": any value that is not finite serves; HUGE_VAL without <math.h>. */
-#define MIEN_EVAL_NONE (1e308 * 10)
+/** "No threshold": any value that is not finite serves. */
+#define MIEN_EVAL_NONE ((double)NAN)
 
 /** FNMR where the FMR is at most `fmr`: the threshold lies midway between the non-mated scores that it parts.
  */
@@ -251,7 +252,8 @@ typedef struct mien_eval_summary {
     double eer_threshold;
     mien_eval_at_fmr at[MIEN_EVAL_FMRS];
     mien_eval_decided decided;
-    /* k-fold (LFW): 0 folds when the table has none */
+    /* k-fold (LFW): 0 folds when some pair has none; with 1 the threshold is chosen on the same pairs, which
+     * flatters */
     size_t folds;
     double fold_accuracy, fold_accuracy_std, fold_threshold, fold_precision, fold_recall, fold_f1;
     /* curves */
@@ -274,7 +276,8 @@ typedef struct mien_evaluation mien_evaluation;
  *  AUC: P(mated > non-mated) + P(equal) / 2 (Mann, Whitney 1947), that is the area under the polygon of the
  * ROC. EER: where that polygon meets FMR = FNMR. Folds: the threshold of each from the others (Huang et al.
  * 2007).
- *  @param opts  NULL for the defaults
+ *  @param table  must outlive the evaluation and stay as it is
+ *  @param opts   NULL for the defaults
  *  @return MIEN_OK; E_EVAL_DATA when either kind of pair is missing; E_ARG; E_LIMIT; E_NOMEM */
 MIEN_API MIEN_MUST_USE mien_status mien_eval_measure(const mien_eval_table *table, const mien_eval_opts *opts,
                                                      mien_evaluation **ret, mien_error *err);

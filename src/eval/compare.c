@@ -139,8 +139,9 @@ mien_status mien_eval_compare(const mien_eval_table *a, const mien_eval_table *b
                               double threshold_b, const mien_eval_opts *opts, mien_eval_comparison *ret,
                               mien_error *err)
 {
-    const mien_eval_opts plain = MIEN_EVAL_OPTS_INIT;
-    const mien_eval_opts *const o = opts ? opts : &plain;
+    mien_eval_opts given = MIEN_EVAL_OPTS_INIT;
+    MIEN__EVAL_TAKE(given, opts);
+    const mien_eval_opts *const o = &given;
     if (!a || !b || !ret)
         return mien__fail(err, MIEN_E_ARG, "evaluation: a pointer is NULL");
     if (o->resamples < 0 || o->resamples > 100000)

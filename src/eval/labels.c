@@ -111,8 +111,9 @@ static mien_status read_all(mien_eval_labels *l, mien__csv csv, const mien_eval_
 mien_status mien_eval_labels_read(const char *path, const mien_eval_csv_opts *opts, mien_eval_labels **ret,
                                   mien_error *err)
 {
-    const mien_eval_csv_opts plain = MIEN_EVAL_CSV_OPTS_INIT;
-    const mien_eval_csv_opts *const o = opts ? opts : &plain;
+    mien_eval_csv_opts given = MIEN_EVAL_CSV_OPTS_INIT;
+    MIEN__EVAL_TAKE(given, opts);
+    const mien_eval_csv_opts *const o = &given;
     if (!path || !ret)
         return mien__fail(err, MIEN_E_ARG, "evaluation: a pointer is NULL");
     mien__file_map map = { 0 };

@@ -208,8 +208,9 @@ done:
 mien_status mien_eval_measure(const mien_eval_table *table, const mien_eval_opts *opts, mien_evaluation **ret,
                               mien_error *err)
 {
-    const mien_eval_opts plain = MIEN_EVAL_OPTS_INIT;
-    const mien_eval_opts *const o = opts ? opts : &plain;
+    mien_eval_opts given = MIEN_EVAL_OPTS_INIT;
+    MIEN__EVAL_TAKE(given, opts);
+    const mien_eval_opts *const o = &given;
     mien_status st = check(table, o, ret, err);
     if (st)
         return st;

@@ -37,7 +37,7 @@ mien_status mien__fill_folds(const mien_eval_table *t, mien_eval_summary *s, mie
             return MIEN_OK; /* a protocol gives each pair a fold */
         folds = t->rows[i].fold >= folds ? t->rows[i].fold + 1 : folds;
     }
-    if (folds < 2)
+    if (folds < 1)
         return MIEN_OK;
     mien_eval_pair *const pairs = mien_alloc_array(t->n, sizeof *pairs);
     if (!pairs)

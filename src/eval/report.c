@@ -64,7 +64,7 @@ static void headline(mien__text *t, const mien_eval_summary *s, const mien_eval_
     mien__text_percent(t, d->fnmr.value);
     mien__text_fmt(t, " of the pairs of one person are missed.</p><p class=\"soft\">");
     threshold_source(t, s, o->threshold_from);
-    if (s->folds) {
+    if (s->folds > 1) {
         mien__text_fmt(t, " Over %zu folds, each judged by the threshold of the others, ", s->folds);
         mien__text_percent(t, s->fold_accuracy);
         mien__text_fmt(t, " of the decisions are right.");
@@ -90,7 +90,7 @@ static void tiles(mien__text *t, const mien_eval_summary *s)
     mien__eval_tile(t, "Equal error rate", s->eer.value);
     mien__text_fmt(t, "<div><dt>Area under the ROC</dt><dd><span class=\"big\">%.4f</span></dd></div>\n",
                    s->auc.value);
-    if (s->folds)
+    if (s->folds > 1)
         mien__eval_tile(t, "Accuracy over folds", s->fold_accuracy);
     else
         mien__eval_tile(t, "Accuracy at the threshold", s->decided.accuracy.value);
@@ -292,8 +292,8 @@ mien_status mien__eval_page_write(mien_status st, mien__buf *page, const char *p
 mien_status mien_eval_report(const mien_evaluation *evaluation, const mien_eval_report_opts *opts,
                              const char *path, mien_error *err)
 {
-    const mien_eval_report_opts plain = MIEN_EVAL_REPORT_OPTS_INIT;
+    mien_eval_report_opts given = MIEN_EVAL_REPORT_OPTS_INIT;
     mien__buf page = { 0 };
-    return mien__eval_page_write(mien__eval_html(evaluation, opts ? opts : &plain, &page, err), &page, path,
-                                 err);
+    MIEN__EVAL_TAKE(given, opts);
+    return mien__eval_page_write(mien__eval_html(evaluation, &given, &page, err), &page, path, err);
 }

@@ -171,8 +171,8 @@ mien_status mien__eval_search_html(const mien_eval_search_summary *s, const mien
 mien_status mien_eval_search_report(const mien_eval_search_summary *summary,
                                     const mien_eval_report_opts *opts, const char *path, mien_error *err)
 {
-    const mien_eval_report_opts plain = MIEN_EVAL_REPORT_OPTS_INIT;
+    mien_eval_report_opts given = MIEN_EVAL_REPORT_OPTS_INIT;
     mien__buf page = { 0 };
-    return mien__eval_page_write(mien__eval_search_html(summary, opts ? opts : &plain, &page, err), &page,
-                                 path, err);
+    MIEN__EVAL_TAKE(given, opts);
+    return mien__eval_page_write(mien__eval_search_html(summary, &given, &page, err), &page, path, err);
 }

@@ -198,8 +198,9 @@ static void fill(const searching *s, const mien__weighing *w, mien__draws *d, mi
 mien_status mien_eval_search(const mien_eval_probe *probes, size_t n, const mien_eval_search_opts *opts,
                              mien_eval_search_summary *ret, mien_error *err)
 {
-    const mien_eval_search_opts plain = MIEN_EVAL_SEARCH_OPTS_INIT;
-    const mien_eval_search_opts *const o = opts ? opts : &plain;
+    mien_eval_search_opts given = MIEN_EVAL_SEARCH_OPTS_INIT;
+    MIEN__EVAL_TAKE(given, opts);
+    const mien_eval_search_opts *const o = &given;
     mien_status st = check(probes, n, o, ret, err);
     if (st)
         return st;

@@ -104,8 +104,9 @@ void mien__names_clear(mien__names *names)
 
 mien_status mien_eval_table_new(const mien_eval_table_opts *opts, mien_eval_table **ret, mien_error *err)
 {
-    const mien_eval_table_opts plain = MIEN_EVAL_TABLE_OPTS_INIT;
-    const mien_eval_table_opts *const o = opts ? opts : &plain;
+    mien_eval_table_opts given = MIEN_EVAL_TABLE_OPTS_INIT;
+    MIEN__EVAL_TAKE(given, opts);
+    const mien_eval_table_opts *const o = &given;
     if (!ret || (o->n_columns && !o->columns))
         return mien__fail(err, MIEN_E_ARG, "evaluation: a pointer is NULL");
     if (o->n_columns > MIEN_EVAL_MAX_COLUMNS)

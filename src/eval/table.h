@@ -4,6 +4,14 @@
 
 #include "base/base.h"
 #include <mien/eval.h>
+#include <string.h>
+
+/* Options of a caller built with an older header leave what they do not know at its default. */
+#define MIEN__EVAL_TAKE(to, opts)                                                                       \
+    do {                                                                                                \
+        if (opts)                                                                                       \
+            memcpy(&(to), (opts), (opts)->struct_size < sizeof(to) ? (opts)->struct_size : sizeof(to)); \
+    } while (0)
 
 /* Differences of scores must not overflow. */
 #define MIEN__EVAL_MAX_SCORE 1e300

@@ -260,10 +260,11 @@ static mien_status read_first(reader *r, mien_error *err)
 mien_status mien_eval_table_parse(const char *data, size_t size, const mien_eval_csv_opts *opts,
                                   mien_eval_table **ret, size_t *ret_bad, mien_error *err)
 {
-    const mien_eval_csv_opts plain = MIEN_EVAL_CSV_OPTS_INIT;
+    mien_eval_csv_opts given = MIEN_EVAL_CSV_OPTS_INIT;
     if ((!data && size) || !ret)
         return mien__fail(err, MIEN_E_ARG, "evaluation: a pointer is NULL");
-    reader r = { .csv = { data, size, 0, 1 }, .opts = opts ? opts : &plain };
+    MIEN__EVAL_TAKE(given, opts);
+    reader r = { .csv = { data, size, 0, 1 }, .opts = &given };
     mien_eval_table *t = NULL;
     mien_status st = MIEN_OK;
     r.row = mien_alloc(sizeof *r.row);
@@ -294,8 +295,9 @@ done:
 mien_status mien_eval_table_read(const char *path, const mien_eval_csv_opts *opts, mien_eval_table **ret,
                                  size_t *ret_bad, mien_error *err)
 {
-    const mien_eval_csv_opts plain = MIEN_EVAL_CSV_OPTS_INIT;
-    const mien_eval_csv_opts *const o = opts ? opts : &plain;
+    mien_eval_csv_opts given = MIEN_EVAL_CSV_OPTS_INIT;
+    MIEN__EVAL_TAKE(given, opts);
+    const mien_eval_csv_opts *const o = &given;
     if (!path || !ret)
         return mien__fail(err, MIEN_E_ARG, "evaluation: a pointer is NULL");
     mien__file_map map = { 0 };

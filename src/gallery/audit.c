@@ -253,7 +253,12 @@ mien_status mien__audit_verify(mien_gallery *g, mien_fault_fn fn, void *user, mi
         stored e;
         mien_error damage = MIEN_ERROR_INIT;
         number++;
-        if (read_entry(g, s, &e, &damage) != MIEN_OK) {
+        const mien_status read = read_entry(g, s, &e, &damage);
+        if (read == MIEN_E_NOMEM) {
+            st = mien__nomem(err, MIEN__SEAL_BYTES);
+            break;
+        }
+        if (read) {
             chain_fault(&first, fn, user, err, damage.message, number);
             continue;
         }

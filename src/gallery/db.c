@@ -204,10 +204,18 @@ mien_status mien__sql_number(mien_gallery *g, mien__sql id, int64_t fallback, in
 
 /* ---- transactions ---- */
 
+/* A snapshot whose end failed for want of memory must not be taken for a fresh one. */
+static mien_status end_leftover(mien_gallery *g, mien_error *err)
+{
+    if (g->readers > 0 || g->in_write || sqlite3_get_autocommit(g->db))
+        return MIEN_OK;
+    return mien__sql_run(g, MIEN__SQL_ROLLBACK, err, "");
+}
+
 mien_status mien__read_begin(mien_gallery *g, mien_error *err)
 {
-    mien_status st = MIEN_OK;
-    if (sqlite3_get_autocommit(g->db))
+    mien_status st = end_leftover(g, err);
+    if (!st && sqlite3_get_autocommit(g->db))
         st = mien__sql_run(g, MIEN__SQL_BEGIN_READ, err, "");
     g->readers += !st;
     return st;
@@ -253,10 +261,11 @@ mien_status mien__write_begin(mien_gallery *g, mien_error *err)
 {
     if (!g->writable)
         return mien__fail(err, MIEN_E_ARG, "%.120s was opened for reading", g->shared->path);
-    if (g->in_write)
-        return mien__fail(err, MIEN_E_ARG, "a change of %.120s is under way on this handle", g->shared->path);
-    mien_status st = mien__sql_run(g, MIEN__SQL_BEGIN_WRITE, err, "");
-    if (st)
+    if (g->in_write || g->readers > 0)
+        return mien__fail(err, MIEN_E_ARG, "a change or a walk of %.120s is under way on this handle",
+                          g->shared->path);
+    mien_status st = end_leftover(g, err);
+    if (st || (st = mien__sql_run(g, MIEN__SQL_BEGIN_WRITE, err, "")))
         return st;
     g->in_write = true;
     if ((st = mien__state_read(g, err)))

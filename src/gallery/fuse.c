@@ -116,8 +116,8 @@ static bool mark(const double *fit, double bound, size_t n, uint8_t *outlier)
     return changed;
 }
 
-static void find_outliers(const float *vecs, const float *weights, size_t n, int dim, double *scratch,
-                          uint8_t *outlier, double *fit)
+static void find_outliers(double share, const float *vecs, const float *weights, size_t n, int dim,
+                          double *scratch, uint8_t *outlier, double *fit)
 {
     double *const sum = scratch, *const others = scratch + dim;
     const float *const start = vecs + medoid(vecs, n, dim, sum) * (size_t)dim;
@@ -125,11 +125,11 @@ static void find_outliers(const float *vecs, const float *weights, size_t n, int
         sum[d] = (double)start[d];
     for (size_t i = 0; i < n; i++)
         fit[i] = dot(vecs + i * (size_t)dim, sum, dim);
-    bool changed = mark(fit, OUTLIER_SHARE * median_kept(fit, outlier, n), n, outlier);
+    bool changed = mark(fit, share * median_kept(fit, outlier, n), n, outlier);
     for (int round = 0; round < ROUNDS && (changed || round == 0); round++) {
         sum_kept(vecs, weights, outlier, n, dim, sum);
         fit_all(vecs, weights, outlier, n, dim, sum, others, fit);
-        changed = mark(fit, OUTLIER_SHARE * median_kept(fit, outlier, n), n, outlier);
+        changed = mark(fit, share * median_kept(fit, outlier, n), n, outlier);
     }
     size_t kept = 0;
     for (size_t i = 0; i < n; i++)
@@ -138,14 +138,14 @@ static void find_outliers(const float *vecs, const float *weights, size_t n, int
         memset(outlier, 0, n);
 }
 
-void mien__fuse(const float *vecs, const float *weights, size_t n, int dim, double *scratch, float *ret_vec,
-                uint8_t *ret_outlier, double *ret_fit)
+void mien__fuse_at(double share, const float *vecs, const float *weights, size_t n, int dim, double *scratch,
+                   float *ret_vec, uint8_t *ret_outlier, double *ret_fit)
 {
     double *const sum = scratch, *const others = scratch + dim;
     mien_assert(n > 0);
     memset(ret_outlier, 0, n);
-    if (n >= 3)
-        find_outliers(vecs, weights, n, dim, scratch, ret_outlier, ret_fit);
+    if (n >= 3 && share > 0.0)
+        find_outliers(share, vecs, weights, n, dim, scratch, ret_outlier, ret_fit);
     sum_kept(vecs, weights, ret_outlier, n, dim, sum);
     fit_all(vecs, weights, ret_outlier, n, dim, sum, others, ret_fit);
     const double len = norm(sum, dim);
@@ -164,6 +164,12 @@ static mien_status write_fits(mien_gallery *g, const mien__face_set *set, mien_e
         st = mien__sql_run(g, MIEN__SQL_FACE_FIT, err, "iir", set->ids[i], (int64_t)set->outlier[i],
                            set->fit[i]);
     return st;
+}
+
+void mien__fuse(const float *vecs, const float *weights, size_t n, int dim, double *scratch, float *ret_vec,
+                uint8_t *ret_outlier, double *ret_fit)
+{
+    mien__fuse_at(OUTLIER_SHARE, vecs, weights, n, dim, scratch, ret_vec, ret_outlier, ret_fit);
 }
 
 /* Stores, and turns `vec` into what is stored. */

@@ -253,6 +253,9 @@ void mien__shape_unpack(const uint8_t *data, mien_face *ret_face, mien_quality *
 
 /* Fuse vecs [n][dim] (units) with weights into a unit vector; says which were left out and how well each fits
  * the others. `scratch` [dim] doubles x 2. n >= 1. */
+/* With another share of the median below which a face is left out, 0: none; for bench/fuse.c. */
+void mien__fuse_at(double share, const float *vecs, const float *weights, size_t n, int dim, double *scratch,
+                   float *ret_vec, uint8_t *ret_outlier, double *ret_fit);
 void mien__fuse(const float *vecs, const float *weights, size_t n, int dim, double *scratch, float *ret_vec,
                 uint8_t *ret_outlier, double *ret_fit);
 /* Within a write: fuse a person's faces anew and write template, counts and the change. *ret_vec may be NULL.

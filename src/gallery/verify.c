@@ -92,7 +92,8 @@ static mien_status check_counts(check *c, mien_error *err)
 
 /* ---- people ---- */
 
-static void check_template(check *c, int64_t person, const mien__face_set *set, float *vec, double *scratch)
+static mien_status check_template(check *c, int64_t person, const mien__face_set *set, float *vec,
+                                  double *scratch, mien_error *err)
 {
     mien_error e = MIEN_ERROR_INIT;
     const int dim = c->g->shared->dim;
@@ -101,15 +102,16 @@ static void check_template(check *c, int64_t person, const mien__face_set *set, 
     if (set->n == 0) {
         if (st != MIEN_E_NOT_FOUND)
             fault(c, "person %lld has a template but no faces", (long long)person);
-        return;
+        return MIEN_OK;
     }
-    if (st) {
+    if (st == MIEN_E_NOT_FOUND)
         fault(c, "%s", e.message);
-        return;
-    }
+    if (st)
+        return st == MIEN_E_NOT_FOUND ? MIEN_OK : take(c, st, &e, err);
     mien__fuse(set->vecs, set->weights, set->n, dim, scratch, fused, set->outlier, set->fit);
     if (!(mien_cosine(stored, fused, (size_t)dim) > 0.9999))
         fault(c, "the template of person %lld is not what its faces make", (long long)person);
+    return MIEN_OK;
 }
 
 static mien_status check_images(check *c, const mien__record *r, mien_error *err)
@@ -168,7 +170,7 @@ static mien_status check_person(check *c, sqlite3_stmt *row, float *vec, double 
             fault(c, "person %lld has %zu faces and should have %zu", (long long)person, set.n,
                   r.person.n_faces);
         check_units(c, &set);
-        check_template(c, person, &set, vec, scratch);
+        st = check_template(c, person, &set, vec, scratch, err);
     }
     if (!st)
         st = check_images(c, &r, err);

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { CODED_AUTO_ABOVE = 1000000, CODED_AUTO_DIM = 256, PAGE = 4096 };
+enum { CODED_AUTO_ABOVE = 1000000, CODED_AUTO_DIM = 256, PAGE = 4096, LEAST_SIGNS = 512 };
 
 static size_t to_page(size_t bytes)
 {
@@ -15,8 +15,9 @@ void mien__index_layout_of(size_t dim, mien__index_layout *ret)
     mien__index_layout l = { .dim = dim, .dim_padded = (dim + 15) / 16 * 16 };
     l.steps = l.dim_padded / 4;
     l.tile_bytes = MIEN__TILE * l.dim_padded;
-    for (l.sign_dim = 64; l.sign_dim < dim;)
-        l.sign_dim *= 2;
+    for (l.rotation_dim = 64; l.rotation_dim < dim;)
+        l.rotation_dim *= 2;
+    l.sign_dim = l.rotation_dim < LEAST_SIGNS ? LEAST_SIGNS : l.rotation_dim;
     l.sign_bytes = l.sign_dim / 8 / MIEN__SIGN_PLANES;
     l.sign_tile_bytes = l.sign_bytes * MIEN__TILE;
     l.sign_block_bytes = MIEN__SIGN_PLANES * MIEN__BLOCK_TILES * l.sign_tile_bytes;

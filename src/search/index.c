@@ -51,7 +51,7 @@ mien_status mien_index_new(const mien_index_opts *opts, mien_index **ret, mien_e
     pthread_mutex_init(&ix->writer, NULL);
     pthread_mutex_init(&ix->scratch_lock, NULL);
     atomic_init(&ix->all_locked, true);
-    status = mien__rotation_new(&ix->rotation, ix->layout.sign_dim, ix->keys.rotation, err);
+    status = mien__rotation_new(&ix->rotation, &ix->layout, ix->keys.rotation, err);
     if (status == MIEN_OK && opts->threads != 1)
         status = mien__pool_new(&ix->pool, opts->threads, err);
     if (status != MIEN_OK) {

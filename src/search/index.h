@@ -31,13 +31,14 @@ enum {
 
 /* Sizes that follow from dimension and options. */
 typedef struct mien__index_layout {
-    size_t dim, dim_padded;                                /* padded to 16 */
-    size_t steps;                                          /* dim_padded / 4 */
-    size_t tile_bytes;                                     /* of codes */
-    size_t sign_dim;                                       /* of the rotation: a power of two */
-    size_t sign_bytes;                                     /* per template and plane */
-    size_t sign_tile_bytes;                                /* of a plane */
-    size_t sign_block_bytes;                               /* all of a block's */
+    size_t dim, dim_padded;  /* padded to 16 */
+    size_t steps;            /* dim_padded / 4 */
+    size_t tile_bytes;       /* of codes */
+    size_t rotation_dim;     /* a power of two */
+    size_t sign_dim;         /* signs of a template: 512, or one rotation where that is more */
+    size_t sign_bytes;       /* per template and plane */
+    size_t sign_tile_bytes;  /* of a plane */
+    size_t sign_block_bytes; /* all of a block's */
     size_t id_at, person_at, scale_at, error_at, signs_at; /* offsets in a block */
     size_t plain_bytes;                                    /* of a block without sign codes */
     size_t coded_bytes;                                    /* with */
@@ -72,10 +73,10 @@ typedef struct mien__block {
     atomic_int state; /* mien__block_state */
 } mien__block;
 
-/* Keyed rotation: three times signs flipped at random and a Hadamard transform. */
+/* Keyed rotations: three times signs flipped at random and a Hadamard transform. */
 typedef struct mien__rotation {
-    size_t dim;      /* power of two */
-    uint64_t *flips; /* [3][dim / 64] bits */
+    size_t dim, n;   /* n rotations of dim, a power of two */
+    uint64_t *flips; /* [n][3][dim / 64] bits */
 } mien__rotation;
 
 /* What seals, unseals and names the files of an index. */
@@ -149,10 +150,11 @@ bool mien__code_get(const mien__index_layout *l, const uint8_t *codes, size_t pl
 double mien__dot_f64(const float *a, const float *b, size_t n); /* in order */
 
 /* ---- sign codes (rotate.c) ---- */
-mien_status mien__rotation_new(mien__rotation *r, size_t dim, const uint8_t key[32], mien_error *err);
+mien_status mien__rotation_new(mien__rotation *r, const mien__index_layout *l, const uint8_t key[32],
+                               mien_error *err);
 void mien__rotation_free(mien__rotation *r);
-/* x[r->dim], zero beyond the template: rotated in place. */
-void mien__rotate(const mien__rotation *r, float *x);
+/* y[n * dim], which starts with a template and zeros up to dim: rotated n ways. */
+void mien__rotate(const mien__rotation *r, float *y);
 static inline const uint8_t *mien__sign_tile(const mien__index_layout *l, const uint8_t *signs, size_t plane,
                                              size_t tile)
 {

@@ -42,7 +42,7 @@ void mien__scan_prepare(mien__scratch *s, mien_index *ix, const float *queries, 
         q->b = 1.001 * error + 1e-9;
         q->b_and_slack = (float)(q->b + SLACK);
         if (s->coded) {
-            float *const y = s->vecs; /* not in use yet, and long enough: see MIEN__FETCH */
+            float *const y = s->vecs; /* not in use yet */
             memcpy(y, q->vec, l->dim * sizeof *y);
             memset(y + l->dim, 0, (l->sign_dim - l->dim) * sizeof *y);
             mien__rotate(&ix->rotation, y);

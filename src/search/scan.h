@@ -56,7 +56,8 @@ typedef struct mien__scratch {
     double *mark_value; /* of all lanes and of `merged` */
     mien__marks merged;
     mien__cands all;
-    float *vecs; /* what was fetched, [MIEN__FETCH][dim] */
+    float *vecs; /* what was fetched, [MIEN__FETCH][dim]; before that a rotated query */
+    size_t vecs_len;
     uint64_t *ids;
     mien_hit *found; /* [n_found][k] */
     size_t *counts;  /* [n_found] */

@@ -13,7 +13,7 @@ static void scratch_free(mien__scratch *s, const mien_index *ix)
     if (s->luts)
         mien_free_secret(s->luts, MIEN__QUERIES * mien__sign_query_bytes(&ix->layout));
     if (s->vecs)
-        mien_free_secret(s->vecs, MIEN__FETCH * s->dim * sizeof *s->vecs);
+        mien_free_secret(s->vecs, s->vecs_len * sizeof *s->vecs);
     mien_free(s->lanes);
     mien_free(s->mark_who);
     mien_free(s->mark_value);
@@ -39,12 +39,13 @@ static bool scratch_fill(mien__scratch *s, const mien_index *ix)
 {
     const size_t dim = ix->layout.dim, lanes = s->workers * MIEN__QUERIES, marks = (lanes + 1) * s->k;
     const size_t lut_bytes = mien__sign_query_bytes(&ix->layout);
+    s->vecs_len = MIEN__FETCH * dim > ix->layout.sign_dim ? MIEN__FETCH * dim : ix->layout.sign_dim;
     s->codes = mien_alloc(MIEN__QUERIES * ix->layout.dim_padded);
     s->luts = mien_alloc(MIEN__QUERIES * lut_bytes);
     s->lanes = mien_alloc_array_zero(lanes, sizeof *s->lanes);
     s->mark_who = mien_alloc_array(marks, sizeof *s->mark_who);
     s->mark_value = mien_alloc_array(marks, sizeof *s->mark_value);
-    s->vecs = mien_alloc_array(MIEN__FETCH * dim, sizeof *s->vecs);
+    s->vecs = mien_alloc_array(s->vecs_len, sizeof *s->vecs);
     s->ids = mien_alloc_array(MIEN__FETCH, sizeof *s->ids);
     if (!s->codes || !s->luts || !s->lanes || !s->mark_who || !s->mark_value || !s->vecs || !s->ids)
         return false;
@@ -115,7 +116,7 @@ void mien__scratch_give(mien_index *ix, mien__scratch *s)
 {
     const size_t dim_padded = ix->layout.dim_padded;
     sodium_memzero(s->codes, MIEN__QUERIES * dim_padded);
-    sodium_memzero(s->vecs, MIEN__FETCH * s->dim * sizeof *s->vecs);
+    sodium_memzero(s->vecs, s->vecs_len * sizeof *s->vecs);
     pthread_mutex_lock(&ix->scratch_lock);
     s->next = ix->scratch;
     ix->scratch = s;

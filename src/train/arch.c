@@ -5,7 +5,9 @@
  * depthwise convolution of 7x7 and a linear layer to the embedding, batch normalisation behind each, PReLU
  * where the paper has it. yunet: Wu, Peng, Yu, "YuNet: A Tiny Millisecond-level Face Detector", MIR 2023, the
  * larger variant: pairs of 1x1 and depthwise 3x3 convolutions, three strides, a small feature pyramid, one
- * head for each of class, objectness, box and landmarks per stride. Weights start as He 2015 says (fan out,
+ * head for each of class, objectness, box and landmarks per stride; with norm=0 biases alone, as such a
+ * network is once its normalisation is folded in: what follows one in parts (blockwise) then has its very
+ * functions in reach, and no step depends on the rest of its batch. Weights start as He 2015 says (fan out,
  * so that depthwise layers start well), normalisation at one, slopes at 0.25.
  */
 #include "train/arch.h"
@@ -19,6 +21,7 @@ typedef struct builder {
     bool ok; /* false once memory was short */
     int serial;
     const char *stage; /* prefix of names */
+    bool norm;         /* yunet: batch normalisation */
 } builder;
 
 static double normal(mien__rng *r) /* Box, Muller 1958 */
@@ -178,19 +181,26 @@ static uint32_t mobilefacenet(builder *b, uint32_t x, double width, int embed)
 
 /* ---- YuNet ---- */
 
-static uint32_t pair(builder *b, uint32_t x, int ic, int oc, bool norm, const char *what)
+/* 1x1, then depthwise 3x3. The bias between them is seen through the zeros around the map: no bias behind
+ * could take its place. */
+static uint32_t pair(builder *b, uint32_t x, int ic, int oc, bool bias, const char *what)
 {
     char part[64];
     snprintf(part, sizeof part, "%s.point", what);
-    x = conv(b, x, (layer){ ic, oc, 1, 1, 0, 1, !norm }, part);
+    x = conv(b, x, (layer){ ic, oc, 1, 1, 0, 1, true }, part);
     snprintf(part, sizeof part, "%s.depth", what);
-    x = conv(b, x, (layer){ oc, oc, 3, 1, 1, oc, !norm }, part);
-    if (!norm)
-        return x;
-    snprintf(part, sizeof part, "%s.bn", what);
-    x = batch_norm(b, x, oc, 1.0, part);
+    return conv(b, x, (layer){ oc, oc, 3, 1, 1, oc, bias }, part);
+}
+
+static uint32_t active_pair(builder *b, uint32_t x, int ic, int oc, const char *what)
+{
+    char part[64], name[96];
+    x = pair(b, x, ic, oc, !b->norm, what);
+    if (b->norm) {
+        snprintf(part, sizeof part, "%s.bn", what);
+        x = batch_norm(b, x, oc, 1.0, part);
+    }
     snprintf(part, sizeof part, "%s.act", what);
-    char name[96];
     return node(b, MIEN__OP_Relu, named(b, part, name), &x, 1, NULL);
 }
 
@@ -241,32 +251,33 @@ static void yunet(builder *b, uint32_t x, uint32_t *outputs)
     uint32_t level[3] = { 0, 0, 0 };
     char text[32];
     b->stage = "stem";
-    x = conv(b, x, (layer){ 3, 16, 3, 2, 1, 1, false }, "first.conv");
-    x = batch_norm(b, x, 16, 1.0, "first.bn");
+    x = conv(b, x, (layer){ 3, 16, 3, 2, 1, 1, !b->norm }, "first.conv");
+    if (b->norm)
+        x = batch_norm(b, x, 16, 1.0, "first.bn");
     x = node(b, MIEN__OP_Relu, "stem.first.act", &x, 1, NULL);
-    x = pair(b, x, 16, 16, true, "second");
+    x = active_pair(b, x, 16, 16, "second");
     b->stage = "body";
-    x = pair(b, halve(b, x, "half0"), 16, 16, true, "a0");
-    x = pair(b, x, 16, 64, true, "a1");
-    x = pair(b, pair(b, x, 64, 64, true, "b0"), 64, 64, true, "b1");
+    x = active_pair(b, halve(b, x, "half0"), 16, 16, "a0");
+    x = active_pair(b, x, 16, 64, "a1");
+    x = active_pair(b, active_pair(b, x, 64, 64, "b0"), 64, 64, "b1");
     for (int i = 0; i < 3; i++) {
         snprintf(text, sizeof text, "half%d", i + 1);
         x = halve(b, x, text);
         snprintf(text, sizeof text, "c%d", 2 * i);
-        x = pair(b, x, 64, 64, true, text);
+        x = active_pair(b, x, 64, 64, text);
         snprintf(text, sizeof text, "c%d", 2 * i + 1);
-        level[i] = x = pair(b, x, 64, 64, true, text);
+        level[i] = x = active_pair(b, x, 64, 64, text);
     }
     b->stage = "pyramid";
-    level[2] = pair(b, level[2], 64, 64, true, "p2");
-    level[1] = pair(b, merge(b, level[2], level[1], "m1"), 64, 64, true, "p1");
-    level[0] = pair(b, merge(b, level[1], level[0], "m0"), 64, 64, true, "p0");
+    level[2] = active_pair(b, level[2], 64, 64, "p2");
+    level[1] = active_pair(b, merge(b, level[2], level[1], "m1"), 64, 64, "p1");
+    level[0] = active_pair(b, merge(b, level[1], level[0], "m0"), 64, 64, "p0");
     for (int i = 0; i < 3; i++) {
         snprintf(text, sizeof text, "head%d", 8 << i);
         b->stage = text;
-        const uint32_t shared = pair(b, level[i], 64, 64, true, "shared");
+        const uint32_t shared = active_pair(b, level[i], 64, 64, "shared");
         for (int h = 0; h < 4; h++) {
-            const uint32_t at = outputs[h * 3 + i] = pair(b, shared, 64, heads[h].c, false, heads[h].name);
+            const uint32_t at = outputs[h * 3 + i] = pair(b, shared, 64, heads[h].c, true, heads[h].name);
             char name[32];
             snprintf(name, sizeof name, "%s_%d", heads[h].name, 8 << i);
             const char *kept = b->ok ? mien__arena_strndup(b->g->arena, name, strlen(name)) : NULL;
@@ -346,14 +357,14 @@ mien_status mien__arch_yunet_finish(mien__graph *g, mien_error *err)
 
 typedef struct arch_opts {
     bool is_yunet;
-    double embed, width;
+    double embed, width, norm;
 } arch_opts;
 
 static mien_status parse(const char *text, arch_opts *o, mien_error *err)
 {
     const char *colon = strchr(text, ':');
     const size_t name = colon ? (size_t)(colon - text) : strlen(text);
-    *o = (arch_opts){ .embed = 256, .width = 1.0 };
+    *o = (arch_opts){ .embed = 256, .width = 1.0, .norm = 1.0 };
     o->is_yunet = name == 5 && strncmp(text, "yunet", 5) == 0;
     if (!o->is_yunet && !(name == 13 && strncmp(text, "mobilefacenet", 13) == 0))
         return mien__fail(err, MIEN_E_ARG, "no architecture '%.60s': there are mobilefacenet and yunet",
@@ -368,14 +379,19 @@ static mien_status parse(const char *text, arch_opts *o, mien_error *err)
             to = &o->embed;
         if (equals && !o->is_yunet && strncmp(part, "width=", 6) == 0)
             to = &o->width;
+        if (equals && o->is_yunet && strncmp(part, "norm=", 5) == 0)
+            to = &o->norm;
         if (!to || !mien__parse_f64(equals + 1, to))
             return mien__fail(err, MIEN_E_ARG,
-                              "architecture option '%s': mobilefacenet has embed=N and width=X", part);
+                              "architecture option '%s': mobilefacenet has embed=N and width=X, yunet norm=0",
+                              part);
         at += len + (at[len] == ',');
     }
     if (!(o->embed >= 16 && o->embed <= 2048) || !(o->width >= 0.1 && o->width <= 4.0))
         return mien__fail(err, MIEN_E_ARG, "embed must be 16 to 2048 and width 0.1 to 4, not %g and %g",
                           o->embed, o->width);
+    if (!(o->norm >= 0 && o->norm <= 1) || (o->norm > 0 && o->norm < 1))
+        return mien__fail(err, MIEN_E_ARG, "norm must be 0 or 1, not %g", o->norm);
     return MIEN_OK;
 }
 
@@ -392,7 +408,8 @@ static void describe(const arch_opts *o, mien_model_info *info)
     info->task = o->is_yunet ? MIEN_TASK_DETECT : MIEN_TASK_EMBED;
     info->input_width = info->input_height = o->is_yunet ? 0 : 112;
     for (int i = 0; i < 3; i++) {
-        info->mean[i] = 127.5f;
+        /* a detector's zeros around the picture are black, as where a picture is filled up to its input */
+        info->mean[i] = o->is_yunet ? 0.0f : 127.5f;
         info->scale[i] = 1.0f / 127.5f;
     }
     if (o->is_yunet) {
@@ -417,6 +434,7 @@ mien_status mien__arch_build(const char *text, uint64_t seed, mien__graph **ret,
         return st;
     if (!(b.g = mien__graph_new()))
         return mien__nomem(err, sizeof *b.g);
+    b.norm = o.norm > 0;
     mien__rng_seed(&b.rng, seed);
     const int64_t side = o.is_yunet ? -1 : 112, dims[4] = { -1, 3, side, side };
     b.ok = mien__graph_add_value(b.g, "input", MIEN__F32, 4, dims, NULL, &x);

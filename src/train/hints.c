@@ -119,10 +119,19 @@ const float *mien__hints_value(const mien__hints *h, size_t i, size_t *ret_count
     return v.data;
 }
 
+/* Taps of one value share its gradient: an output that is hinted at has that of the main loss already. */
+static bool has_gradient(const mien__net *net, size_t tap)
+{
+    for (size_t i = 0; i < tap; i++)
+        if (mien__net_tap_at(net, i)->grad == mien__net_tap_at(net, tap)->grad)
+            return true;
+    return false;
+}
+
 mien_status mien__hints_loss(const mien__hints *h, mien__net *net, double weight, double *loss,
                              mien__parts *parts, mien_error *err)
 {
-    double sum = 0.0;
+    double sum = 0.0, worst = 0.0;
     if (!h)
         return MIEN_OK;
     const size_t first = mien__net_n_taps(net) - h->n;
@@ -135,11 +144,13 @@ mien_status mien__hints_loss(const mien__hints *h, mien__net *net, double weight
             return mien__fail(err, MIEN_E_MODEL_SHAPE,
                               "hint '%.60s': the teacher's value has %zu numbers, ours %zu", tap->name, count,
                               tap->count);
-        sum += mien__loss_hint(tap->data, value, count, tap->grad);
-        for (size_t j = 0; j < count; j++)
-            tap->grad[j] *= (float)share;
+        const double off =
+            mien__loss_hint(tap->data, value, count, share, has_gradient(net, first + i), tap->grad);
+        sum += off;
+        worst = off > worst ? off : worst;
     }
     mien__parts_add(parts, "loss_hint", sum / (double)h->n);
+    mien__parts_add(parts, "hint_worst", worst);
     *loss += share * sum;
     return MIEN_OK;
 }

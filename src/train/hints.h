@@ -20,7 +20,8 @@ const float *mien__hints_value(const mien__hints *h, size_t i, size_t *ret_count
  * network. */
 void mien__hints_force(const mien__hints *h, mien__net *net, bool on, const float **values);
 /* Add the hints' loss to *loss: mean over the hints of mean squared differences, times weight; sets the
- * gradients of the network's last taps, which are the hints' student values in order. h NULL: nothing. */
+ * gradients of the network's last taps, which are the hints' student values in order; to those of outputs,
+ * set before, it adds. h NULL: nothing. */
 mien_status mien__hints_loss(const mien__hints *h, mien__net *net, double weight, double *loss,
                              mien__parts *parts, mien_error *err);
 

@@ -47,7 +47,7 @@ double mien__loss_relational(const float *e, int dim, const float *t, int t_dim,
                              void *scratch);
 size_t mien__loss_relational_scratch(int n, int dim);
 /* Mean squared difference of two tensors, divided by the mean square of t (so that it is near 1 at the
- * start). */
-double mien__loss_hint(const float *x, const float *t, size_t count, float *d_x);
+ * start). d_x gets weight times its gradient, on top of what is there with `add`. */
+double mien__loss_hint(const float *x, const float *t, size_t count, double weight, bool add, float *d_x);
 
 #endif

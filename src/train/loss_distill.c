@@ -69,7 +69,7 @@ double mien__loss_relational(const float *e, int dim, const float *t, int t_dim,
     return loss * to_mean;
 }
 
-double mien__loss_hint(const float *x, const float *t, size_t count, float *d_x)
+double mien__loss_hint(const float *x, const float *t, size_t count, double weight, bool add, float *d_x)
 {
     enum { LANES = 8 };
     double square[LANES] = { 0 }, error[LANES] = { 0 }, sum_square = 0.0, sum_error = 0.0;
@@ -89,7 +89,10 @@ double mien__loss_hint(const float *x, const float *t, size_t count, float *d_x)
         return 0.0;
     const double floor = MIEN__ROW_MIN_NORM * (double)count;
     const double inv = 1.0 / (sum_square < floor ? (double)count : sum_square);
-    for (size_t i = 0; i < count; i++)
-        d_x[i] = (float)(2.0 * inv * ((double)x[i] - (double)t[i]));
+    const double slope = 2.0 * inv * weight;
+    for (size_t i = 0; i < count; i++) {
+        const double d = slope * ((double)x[i] - (double)t[i]);
+        d_x[i] = (float)(add ? (double)d_x[i] + d : d);
+    }
     return sum_error * inv;
 }

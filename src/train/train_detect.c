@@ -8,8 +8,8 @@
 #include "train/train_detect.h"
 #include "train/arch.h"
 #include "train/data.h"
-#include "train/detect_eval.h"
 #include "train/detect_loss.h"
+#include "train/detect_val.h"
 #include "train/net.h"
 #include "train/scene.h"
 #include <math.h>
@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SIDE = 320, VAL_SCENES = 240, STEPS_PER_EPOCH = 250 };
+enum { SIDE = 320, STEPS_PER_EPOCH = 250 };
 
 /* One thread's tools. */
 typedef struct scene_worker {
@@ -51,9 +51,7 @@ struct mien__detect_task {
     mien__net *net;
     size_t n_taps;
     uint64_t step; /* being filled */
-    uint8_t *val_rgb;
-    mien__truth *val_truths;
-    size_t *val_n;
+    mien__det_val *val;
 };
 
 static mien_status remember(scene_worker *w, mien_status st)
@@ -148,36 +146,7 @@ static mien_status loss(void *ctx, mien__net *net, double *ret_loss, mien__parts
 static mien_status validate(void *ctx, const mien_model *model, mien__parts *parts, double *ret_score,
                             mien_error *err)
 {
-    mien__detect_task *t = ctx;
-    mien_detect_opts o = MIEN_DETECT_OPTS_INIT;
-    mien_detector *detector = NULL;
-    mien__det_eval *eval = NULL;
-    mien__det_figures f;
-    o.min_size_px = 10;
-    o.threads = t->o->threads;
-    mien_status st = mien_detector_new(model, &o, &detector, err);
-    if (!st)
-        st = mien__det_eval_new(0.65f, 0.5f, &eval, err);
-    for (size_t i = 0; !st && i < VAL_SCENES; i++) {
-        const mien_face *faces = NULL;
-        size_t n = 0;
-        const mien_image_view view = { t->val_rgb + i * SIDE * SIDE * 3, SIDE, SIDE, (size_t)SIDE * 3 };
-        if (!(st = mien_detect(detector, view, &faces, &n, err)))
-            st = mien__det_eval_add(eval, faces, n, t->val_truths + i * MIEN__SCENE_MAX_TRUTHS, t->val_n[i],
-                                    err);
-    }
-    if (!st) {
-        mien__det_eval_figures(eval, &f);
-        const double error = f.landmarked ? f.kps_mean : 1.0;
-        const double sum = f.recall + f.precision;
-        *ret_score = (sum > 0 ? 2.0 * f.recall * f.precision / sum : 0.0) - error;
-        mien__parts_add(parts, "recall", f.recall);
-        mien__parts_add(parts, "precision", f.precision);
-        mien__parts_add(parts, "landmark_error", error);
-    }
-    mien__det_eval_free(eval);
-    mien_detector_free(detector);
-    return st;
+    return mien__det_val_measure(((mien__detect_task *)ctx)->val, model, parts, ret_score, err);
 }
 
 static mien_status finish(void *ctx, mien__graph **g, mien_error *err)
@@ -254,22 +223,10 @@ static mien_status open_memory(mien__detect_task *t, mien_error *err)
 
 static mien_status open_validation(mien__detect_task *t, mien_error *err)
 {
-    mien__scene_opts so = MIEN__SCENE_OPTS_INIT;
-    mien__scene_maker *maker = NULL;
-    so.width = so.height = SIDE;
-    so.seed = t->o->seed ^ 0x76616c6964617465u;
-    so.min_face_px = 14;
-    t->val_rgb = mien_alloc_array_zero(VAL_SCENES, (size_t)SIDE * SIDE * 3);
-    t->val_truths = mien_alloc_array_zero((size_t)VAL_SCENES * MIEN__SCENE_MAX_TRUTHS, sizeof *t->val_truths);
-    t->val_n = mien_alloc_array_zero(VAL_SCENES, sizeof *t->val_n);
-    if (!t->val_rgb || !t->val_truths || !t->val_n)
-        return mien__nomem(err, (size_t)VAL_SCENES * SIDE * SIDE * 3);
-    mien_status st = mien__scene_maker_new(t->val_set ? t->val_set : t->set, &so, &maker, err);
-    for (size_t i = 0; !st && i < VAL_SCENES; i++)
-        st = mien__scene_make(maker, i, t->val_rgb + i * SIDE * SIDE * 3,
-                              t->val_truths + i * MIEN__SCENE_MAX_TRUTHS, &t->val_n[i], err);
-    mien__scene_maker_free(maker);
-    return st;
+    const mien_train_opts *o = t->o;
+    const mien_model *const asked = t->decoder && !(o->w_truth > 0) ? o->teachers[0] : NULL;
+    return mien__det_val_new(t->val_set ? t->val_set : t->set, o->seed, SIDE, asked, o->threads, &t->val,
+                             err);
 }
 
 static mien_status open_hints(mien__detect_task *t, mien_error *err)
@@ -369,9 +326,7 @@ void mien__detect_task_free(mien__detect_task *t)
     mien__hints_free(t->hints);
     mien_free(t->taps);
     mien_free(t->forced);
-    mien_free(t->val_rgb);
-    mien_free(t->val_truths);
-    mien_free(t->val_n);
+    mien__det_val_free(t->val);
     mien_free(t);
 }
 

@@ -269,6 +269,23 @@ static void measure_folds_follow_the_protocol(void **state)
     mien_eval_table_free(t);
 }
 
+/* One fold: the best threshold on the same pairs, said to be so; no fold at all: none is made up. */
+static void measure_one_fold_chooses_on_itself(void **state)
+{
+    (void)state;
+    mien_eval_table *t = table_of("score,mated,fold\n.9,1,0\n.2,1,0\n.1,0,0\n.3,0,0\n");
+    mien_eval_table *u = table_of("score,mated,fold\n.9,1,0\n.2,1,0\n.1,0,0\n.3,0,\n");
+    mien_evaluation *e = measure(t, NAN, 0, 1), *f = measure(u, NAN, 0, 1);
+    assert_int_equal(mien_evaluation_summary(e)->folds, 1);
+    close_to(mien_evaluation_summary(e)->fold_accuracy, 0.75, 1e-12);
+    close_to(mien_evaluation_summary(e)->fold_threshold, 0.6, 1e-12);
+    assert_int_equal(mien_evaluation_summary(f)->folds, 0);
+    mien_evaluation_free(e);
+    mien_evaluation_free(f);
+    mien_eval_table_free(t);
+    mien_eval_table_free(u);
+}
+
 static void roc_has_every_operating_point(void **state)
 {
     (void)state;
@@ -308,6 +325,7 @@ int main(void)
         cmocka_unit_test(measure_group_equals_table_of_its_rows),
         cmocka_unit_test(measure_interval_counts_people_not_pairs),
         cmocka_unit_test(measure_folds_follow_the_protocol),
+        cmocka_unit_test(measure_one_fold_chooses_on_itself),
         cmocka_unit_test(roc_has_every_operating_point),
         cmocka_unit_test(measure_without_both_kinds_is_refused),
     };

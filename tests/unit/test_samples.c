@@ -109,12 +109,12 @@ static void detect_samples_have_the_faces_they_show(void **state)
         skip();
 }
 
-/* Each picture's face, with the most exact landmarks at hand; 0 when there is no detector. */
+/* Each picture's face, by the default detector; 0 when there is none. */
 static int find_all(mien_face *ret)
 {
     mien_model *m = NULL;
     mien_detector *d = NULL;
-    if (mien_model_load("yunet_n_dynamic", &m, NULL) && mien_model_load_default(MIEN_TASK_DETECT, &m, NULL))
+    if (mien_model_load_default(MIEN_TASK_DETECT, &m, NULL))
         return 0;
     assert_int_equal(mien_detector_new(m, NULL, &d, NULL), MIEN_OK);
     for (int i = 0; i < PICTURES; i++)
@@ -124,8 +124,13 @@ static int find_all(mien_face *ret)
     return 1;
 }
 
+/* Mated pairs lie above the threshold for a false match rate of 1e-3; of the others so many may that this
+ * rate lets expect. */
 static void expect_people(const mien_model *m, const mien_face *faces)
 {
+    const double fmr = 1e-3;
+    const int most = (int)(fmr * (PICTURES * (PICTURES - SHOTS) / 2));
+    int matches = 0;
     const size_t len = (size_t)mien_model_info_of(m)->embedding_len;
     const char *name = mien_model_info_of(m)->name;
     mien_embedder *e = NULL;
@@ -140,8 +145,10 @@ static void expect_people(const mien_model *m, const mien_face *faces)
         for (int j = 0; j < i; j++) {
             mien_decision r;
             const double s = mien_cosine(v + (size_t)i * len, v + (size_t)j * len, len);
-            assert_int_equal(mien_decide(m, s, 1e-3, &r, NULL), MIEN_OK);
-            if (r.same != (i / SHOTS == j / SHOTS))
+            const bool mated = i / SHOTS == j / SHOTS;
+            assert_int_equal(mien_decide(m, s, fmr, &r, NULL), MIEN_OK);
+            matches += r.same && !mated;
+            if (mated ? !r.same : matches > most)
                 fail_msg("%s: person-%02d/%d.jpg and person-%02d/%d.jpg score %.4f, threshold %.4f", name,
                          i / SHOTS + 1, i % SHOTS + 1, j / SHOTS + 1, j % SHOTS + 1, s, r.threshold);
         }

@@ -520,11 +520,13 @@ static void hint_gradient_is_the_difference(void **state)
     fill(x, 101, 15);
     fill(t, 101, 16);
     const problem p = { hint_of, t, NULL, 101, 0, 0, { 0 }, 0 };
-    check(&p, x, 101, mien__loss_hint(x, t, 101, d), d, 1e-6);
+    check(&p, x, 101, mien__loss_hint(x, t, 101, 1.0, false, d), d, 1e-6);
     memset(x, 0, sizeof x);
-    assert_true(fabs(mien__loss_hint(x, t, 101, d) - 1.0) < 1e-12);
-    assert_true(mien__loss_hint((const float[]){ 2, 0 }, (const float[]){ 0, 0 }, 2, d) == 2.0);
+    assert_true(fabs(mien__loss_hint(x, t, 101, 1.0, false, d) - 1.0) < 1e-12);
+    assert_true(mien__loss_hint((const float[]){ 2, 0 }, (const float[]){ 0, 0 }, 2, 1.0, false, d) == 2.0);
     assert_true(d[0] == 2.0f && d[1] == 0.0f);
+    assert_true(mien__loss_hint((const float[]){ 2, 0 }, (const float[]){ 0, 0 }, 2, 0.5, true, d) == 2.0);
+    assert_true(d[0] == 3.0f && d[1] == 0.0f);
 }
 
 static void zero_rows_give_no_nan(void **state)

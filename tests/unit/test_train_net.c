@@ -111,6 +111,7 @@ static void fast_steps_give_the_references_gradients(void **state)
         { "mobilefacenet:embed=24,width=0.25", 3, 112, 2, true, 0 },
         { "yunet", 2, 96, 2, true, 0 },
         { "yunet", 1, 64, 1, false, 0 },
+        { "yunet:norm=0", 2, 96, 2, true, 0 },
     };
     const mien__cpu_level level = mien__cpu();
     (void)state;
@@ -316,6 +317,27 @@ static void finished_yunet_is_a_detector(void **state)
     mien_model_free(m);
 }
 
+/* What a YuNet with folded normalisation computes must be in reach: a bias behind every convolution, black as
+ * zero. */
+static void yunet_without_norm_has_every_bias(void **state)
+{
+    mien_model_info info;
+    mien__graph *g = build("yunet:norm=0", &info);
+    unsigned convolutions = 0;
+    (void)state;
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        assert_int_not_equal(g->nodes[i].op, MIEN__OP_BatchNorm);
+        if (g->nodes[i].op != MIEN__OP_Conv)
+            continue;
+        convolutions++;
+        assert_int_equal(g->nodes[i].n_inputs, 3);
+    }
+    assert_int_equal(convolutions, 1 + 2 * (17 + 12));
+    for (int i = 0; i < 3; i++)
+        assert_true(info.mean[i] == 0.0f);
+    mien__graph_free(g);
+}
+
 static void appended_layer_starts_as_the_identity(void **state)
 {
     mien_model_info info;
@@ -347,6 +369,9 @@ static void descriptions_are_checked(void **state)
                                          "mobilefacenet:depth=3",
                                          "mobilefacenet:embed",
                                          "yunet:embed=16",
+                                         "yunet:norm=2",
+                                         "yunet:norm=0.5",
+                                         "mobilefacenet:norm=0",
                                          "" };
     mien_model_info info = mien__model_info_empty();
     (void)state;
@@ -397,6 +422,7 @@ int main(void)
         cmocka_unit_test(running_averages_follow_the_batch),
         cmocka_unit_test(model_computes_what_the_network_does),
         cmocka_unit_test(finished_yunet_is_a_detector),
+        cmocka_unit_test(yunet_without_norm_has_every_bias),
         cmocka_unit_test(appended_layer_starts_as_the_identity),
         cmocka_unit_test(descriptions_are_checked),
         cmocka_unit_test(threads_give_the_same_bytes),

@@ -48,7 +48,9 @@ judges *judges_new(const char *folder, const char *const *models, int n_models, 
     mien_error err = MIEN_ERROR_INIT;
     judges *j = take_memory(1, sizeof *j);
     j->n = n_models;
-    if (n_models > MAX_JUDGES || mien_model_load_default(MIEN_TASK_DETECT, &j->detector_model, &err) ||
+    if (n_models > MAX_JUDGES ||
+        (mien_model_load("yunet_n_dynamic", &j->detector_model, NULL) &&
+         mien_model_load_default(MIEN_TASK_DETECT, &j->detector_model, &err)) ||
         mien_detector_new(j->detector_model, NULL, &j->detector, &err))
         die("detector", err.message);
     for (int i = 0; i < n_models; i++) {

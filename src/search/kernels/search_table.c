@@ -1,6 +1,8 @@
 /* Which kernels scan: the CPU's level, capped by MIEN_CPU, and what it has beyond the level. */
 #include "search/kernels/search_kernels.h"
-#if defined(__aarch64__)
+#if defined(__x86_64__)
+#include <cpuid.h>
+#elif defined(__aarch64__)
 #include <sys/auxv.h>
 #ifndef HWCAP_ASIMDDP
 #define HWCAP_ASIMDDP (1 << 20)
@@ -24,8 +26,9 @@ static const struct {
 static bool has_extension(const mien__search_kernels *k)
 {
 #if defined(__x86_64__)
-    if (k == &mien__search_avxvnni)
-        return __builtin_cpu_supports("avxvnni");
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    if (k == &mien__search_avxvnni) /* clang 14 does not know its name: leaf 7.1, EAX bit 4 */
+        return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 16);
     if (k == &mien__search_avx512)
         return __builtin_cpu_supports("avx512vnni");
 #elif defined(__aarch64__)
