@@ -130,7 +130,8 @@ class Shots {
 /* ---- consent ---- */
 
 const toMs = (date) => (date ? new Date(`${date}T23:59:59`).getTime() : undefined);
-export const toDate = (ms) => (ms ? new Date(ms).toISOString().slice(0, 10) : '');
+/* the day as people here call it, for a date field */
+const toDate = (ms) => (ms ? new Intl.DateTimeFormat('sv-SE', { dateStyle: 'short' }).format(ms) : '');
 
 export function consentFields(consent = {}) {
   const purpose = h('input', { value: consent.purpose || '', placeholder: 'Entrance of the studio', maxlength: '500' });
