@@ -3,6 +3,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 1)
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
 SOAK_RUNS ?= 1000
+SOAK_MINUTES ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help build setup demo check test soak asan tsan fuzz bench bench-search bench-train parity accuracy docs cross format install clean
@@ -32,8 +33,9 @@ check: setup build ## build and run all tests
 test: build ## run the quick tests only
 	@$(call tests,release,-LE slow)
 
-soak: build ## long run: many pictures in one process, memory must not grow
+soak: build ## long runs: many pictures in one process, the server under load; memory must not grow
 	@SOAK_RUNS=$(SOAK_RUNS) scripts/soak build/release/mien
+	@python3 tests/http/load.py build/release/mien $(SOAK_MINUTES)
 
 asan: setup ## all tests under address and undefined-behaviour sanitizers
 	@mkdir -p build

@@ -87,8 +87,6 @@ const cli_verb *cli_verb_at(size_t index);
 const cli_verb *cli_verb_find(int argc, char **argv, int *ret_used);
 /* The word before the blank of at least one verb, such as "model". */
 bool cli_is_group(const char *word);
-/* What its verbs have in common; "" when it has no line. */
-const char *cli_group_brief(const char *word);
 
 /* Walk a verb's options over its tables: option 0, 1, ...; NULL past the end. */
 const cli_option *cli_option_at(const cli_verb *verb, size_t index);

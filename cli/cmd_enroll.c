@@ -221,7 +221,7 @@ static const cli_example examples[] = {
 
 const cli_verb cli_verb_enroll = {
     .name = "enroll",
-    .operands = "--gallery G NAME IMAGE|DIR... | --gallery G --folder DIR",
+    .operands = "-g G NAME IMAGE|DIR... | -g G --folder DIR",
     .brief = "add people to a gallery, from pictures of them",
     .about = "Finds the face in each picture, judges whether the picture is good enough to know the person "
              "again, and adds its "

@@ -263,8 +263,8 @@ const cli_verb cli_verb_serve = {
 /* ---- mien serve key ---- */
 
 typedef struct key_opts {
-    const char *data, *scopes, *collection;
-    int days;
+    const char *data, *scopes, *collection, *adopt;
+    int days, nearest;
 } key_opts;
 
 static const cli_option key_options[] = {
@@ -298,6 +298,18 @@ static const cli_option key_options[] = {
       .min = 0,
       .max = 36500,
       .brief = "days until it expires; 0: never" },
+    { .name = "adopt",
+      .kind = CLI_TEXT,
+      .offset = offsetof(key_opts, adopt),
+      .value = "TOKEN",
+      .hint = CLI_NOTHING,
+      .brief = "take this token, which clients of an old server have; -: read it",
+      .more = "From standard input it stays out of the list of processes and of the shell's history." },
+    { .name = "nearest",
+      .kind = CLI_FLAG,
+      .offset = offsetof(key_opts, nearest),
+      .brief = "CompreFace calls always name the nearest subject, as there",
+      .more = "Without it they name nobody for a face that the decision calls unknown." },
     { 0 },
 };
 
@@ -305,12 +317,24 @@ static int run_key(void *opts, int argc, char **argv)
 {
 #if MIEN_HAVE_SERVER
     const key_opts *o = opts;
-    char token[80], fault[512];
+    char token[80], fault[512], line[128];
+    const char *adopt = o->adopt;
+    if (adopt && !strcmp(adopt, "-")) {
+        if (!fgets(line, sizeof line, stdin))
+            line[0] = 0;
+        line[strcspn(line, "\r\n")] = 0;
+        adopt = line;
+    }
     char *data = data_folder(o->data);
     const int64_t expires = o->days ? ((int64_t)time(NULL) + (int64_t)o->days * 86400) * 1000 : 0;
     (void)argc;
-    const bool ok =
-        server_make_key(data, argv[0], o->scopes, o->collection, expires, token, fault, sizeof fault);
+    const server_key what = { .name = argv[0],
+                              .scopes = o->scopes,
+                              .collection = o->collection,
+                              .adopt = adopt,
+                              .expires_ms = expires,
+                              .nearest = o->nearest };
+    const bool ok = server_make_key(data, &what, token, fault, sizeof fault);
     if (ok)
         printf("%s\n", token);
     else
@@ -332,7 +356,10 @@ const cli_verb cli_verb_serve_key = {
     .tables = { key_options },
     .examples =
         (const cli_example[]){
-            { "a camera that may only recognise", "mien serve key camera --scopes recognise" }, { 0 } },
+            { "a camera that may only recognise", "mien serve key camera --scopes recognise" },
+            { "the key that CompreFace's clients have",
+              "mien serve key door --scopes read,recognise,enrol --adopt - <old-key" },
+            { 0 } },
     .opts_bytes = sizeof(key_opts),
     .min_operands = 1,
     .max_operands = 1,

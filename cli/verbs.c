@@ -56,24 +56,6 @@ static const cli_verb *const verbs[] = {
 };
 /* clang-format on */
 
-/* What the verbs of two words have in common: one line for each group in the short help. */
-static const struct {
-    const char *word, *brief;
-} groups[] = {
-    { "gallery", "look after a gallery: people, consent, removal, keys, audit" },
-    { "eval", "measure accuracy: pairs, folders, scores, identification" },
-    { "model", "list, describe, import, download and check models" },
-    { "bench", "time networks, the pipeline, training" },
-};
-
-const char *cli_group_brief(const char *word)
-{
-    for (size_t i = 0; i < CLI_COUNTOF(groups); i++)
-        if (!strcmp(word, groups[i].word))
-            return groups[i].brief;
-    return "";
-}
-
 const cli_verb *cli_verb_at(size_t index)
 {
     return index < CLI_COUNTOF(verbs) ? verbs[index] : NULL;
@@ -106,13 +88,12 @@ const cli_verb *cli_verb_find(int argc, char **argv, int *ret_used)
 {
     const char *first = argc > 0 ? own_name(NULL, argv[0]) : NULL;
     const char *second = argc > 1 ? own_name(argv[0], argv[1]) : NULL;
+    const cli_verb *one = NULL; /* a verb of two words goes before: serve key, serve */
     for (size_t i = 0; argc > 0 && i < CLI_COUNTOF(verbs); i++) {
         const char *name = verbs[i]->name;
         const char *blank = strchr(name, ' ');
-        if (!blank && !strcmp(name, first)) {
-            *ret_used = 1;
-            return verbs[i];
-        }
+        if (!blank && !strcmp(name, first))
+            one = verbs[i];
         const size_t len = blank ? (size_t)(blank - name) : 0;
         if (blank && second && strlen(first) == len && !memcmp(first, name, len) &&
             !strcmp(second, blank + 1)) {
@@ -120,7 +101,9 @@ const cli_verb *cli_verb_find(int argc, char **argv, int *ret_used)
             return verbs[i];
         }
     }
-    return NULL;
+    if (one)
+        *ret_used = 1;
+    return one;
 }
 
 bool cli_is_group(const char *word)

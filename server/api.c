@@ -14,6 +14,11 @@
 
 static const char type_json[] = "application/json";
 
+static bool is_compat(const api_route *route)
+{
+    return route->access == API_COMPAT || route->access == API_LINK;
+}
+
 /* ---- answers ---- */
 
 static void guard_headers(http_reply *y, bool cacheable)
@@ -61,7 +66,7 @@ void api_fail_with(api_call *c, int status, const char *code, json_t *details, c
     va_end(args);
     if (!http_is_utf8(message))
         snprintf(message, sizeof message, "the request cannot be served");
-    if (c->route && c->route->access == API_COMPAT) {
+    if (c->route && is_compat(c->route)) {
         json_decref(details);
         compat_fail(c, status, code, message);
         return;
@@ -204,12 +209,14 @@ static bool origin_is_ours(const api_server *s, const http_request *r)
     return host && asked && host_is_known(s, host + 3) && !strcmp(host + 3, asked);
 }
 
-static const char *token_of(const http_request *r, const api_route *route)
+static const char *token_of(const api_call *c)
 {
-    const char *bearer = http_header(r, "Authorization");
-    if (route->access != API_COMPAT && bearer && !strncasecmp(bearer, "Bearer ", 7))
+    const char *bearer = http_header(c->http, "Authorization");
+    if (c->route->access == API_LINK)
+        return c->params[0];
+    if (!is_compat(c->route) && bearer && !strncasecmp(bearer, "Bearer ", 7))
         return bearer + 7;
-    return http_header(r, "x-api-key");
+    return http_header(c->http, "x-api-key");
 }
 
 static bool changes(const http_request *r)
@@ -222,11 +229,11 @@ static bool changes(const http_request *r)
 static bool authenticate(api_call *c)
 {
     char cookie[KEY_TOKEN_BYTES];
-    const char *token = token_of(c->http, c->route);
+    const char *token = token_of(c);
     bool ok = false;
     if (token) {
         ok = keys_check(c->server->keys, token, &c->key);
-    } else if (c->route->access != API_COMPAT &&
+    } else if (!is_compat(c->route) &&
                http_cookie(c->http, SESSION_COOKIE, cookie, sizeof cookie)) {
         ok = c->has_session = session_check(c->server->keys, cookie, &c->key);
         if (ok && changes(c->http)) {

@@ -25,6 +25,7 @@ typedef enum api_access {
     API_OPEN,   /* nobody need: health, the page's files, opening a session */
     API_KEY,    /* a key with the route's scope */
     API_COMPAT, /* a key in x-api-key alone, errors in CompreFace's words */
+    API_LINK,   /* the same with the key as the path's first parameter: that server's links to pictures */
 } api_access;
 
 typedef struct api_route {

@@ -266,23 +266,35 @@ static void run_revoke_key(api_call *c)
 
 /* ---- models ---- */
 
-static json_t *model_json(const mien_model *m, const char *use)
+/* At which similarity which fraction of strangers is taken for the same person. */
+static json_t *calibration_json(const mien_curve *curve)
+{
+    json_t *list = json_array();
+    const mien_curve_info *i = curve ? mien_curve_info_of(curve) : NULL;
+    for (size_t k = 0; i && k < i->n_points; k++)
+        json_array_append_new(list, json_pack("{s:f,s:o}", "fmr", i->points[k].fmr.value, "threshold",
+                                              rounded(i->points[k].threshold, 6)));
+    return list;
+}
+
+static json_t *model_json(const mien_model *m, const char *use, const mien_curve *curve)
 {
     const mien_model_info *i = mien_model_info_of(m);
     char print[65];
     if (mien_model_fingerprint(m, print, NULL))
         print[0] = 0;
-    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:i,s:f,s:s}", "name", i->name, "use", use,
+    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:i,s:f,s:s,s:o}", "name", i->name, "use", use,
                      "description", i->description, "licence", i->licence, "training_data", i->training_data,
                      "source", i->source, "fingerprint", print, "parameters", (json_int_t)i->n_params,
-                     "embedding", i->embedding_len, "default_fmr", i->default_fmr, "protocol", i->protocol);
+                     "embedding", i->embedding_len, "default_fmr", i->default_fmr, "protocol", i->protocol,
+                     "calibration", calibration_json(curve));
 }
 
 static void run_models(api_call *c)
 {
     json_t *all = json_array();
-    json_array_append_new(all, model_json(c->server->detect, "detect"));
-    json_array_append_new(all, model_json(c->server->embed, "embed"));
+    json_array_append_new(all, model_json(c->server->detect, "detect", NULL));
+    json_array_append_new(all, model_json(c->server->embed, "embed", c->server->curve));
     json_t *known = json_array();
     for (size_t i = 0; mien_registry_at(i); i++) {
         const mien_registry_entry *e = mien_registry_at(i);

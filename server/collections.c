@@ -119,6 +119,11 @@ static mien_status open_master(api_server *s, api_collection *c, const char *pur
     mien_status st = mien_gallery_open(c->path, &o, &c->master, err);
     if (st)
         return st;
+    struct stat file;
+    if (!stat(c->path, &file)) {
+        c->device = file.st_dev;
+        c->inode = file.st_ino;
+    }
     if (mien_gallery_text(c->master, "calibration", &calibration, &none) == MIEN_OK &&
         mien_curve_of_json(calibration, strlen(calibration), &c->curve, &none) != MIEN_OK)
         c->curve = NULL; /* the model's is used, and info says so */
@@ -151,6 +156,15 @@ void kit_close(kit *k)
     mien_detector_free(k->detector);
 }
 
+/* The open handles still reach a file that was removed or replaced, and would acknowledge writes that nobody sees
+ * again; so each call looks. Only a restart opens what lies there now: the database's log belongs to the old file.
+ */
+static bool is_in_place(const api_collection *c)
+{
+    struct stat file;
+    return !stat(c->path, &file) && file.st_dev == c->device && file.st_ino == c->inode;
+}
+
 mien_gallery *collection_of(api_call *c)
 {
     api_server *s = c->server;
@@ -158,11 +172,13 @@ mien_gallery *collection_of(api_call *c)
     mien_gallery **slot = NULL;
     char actor[160];
     mien_status st = MIEN_E_NOT_FOUND;
+    bool gone = false;
     pthread_mutex_lock(&s->collections.lock);
     api_collection *found = find(&s->collections, c->collection);
     if (found) {
         st = found->master ? MIEN_OK : open_master(s, found, NULL, false, &err);
-        if (!st) {
+        gone = !st && !is_in_place(found);
+        if (!st && !gone) {
             slot = slot_of(c->kit, found);
             if (!*slot)
                 st = mien_gallery_open_beside(found->master, NULL, slot, &err);
@@ -171,6 +187,11 @@ mien_gallery *collection_of(api_call *c)
     pthread_mutex_unlock(&s->collections.lock);
     if (!found) {
         api_fail(c, 404, "NO_COLLECTION", "there is no collection of this name");
+        return NULL;
+    }
+    if (gone) {
+        api_fail(c, 503, "GALLERY_GONE",
+                 "the collection's file was removed or replaced: put it back, or start the server again");
         return NULL;
     }
     snprintf(actor, sizeof actor, "key %lld %s", (long long)c->key.id, c->has_session ? "page" : "api");

@@ -16,11 +16,28 @@ static const double steepness = 5.552089201;
 
 void compat_fail(api_call *c, int status, const char *code, const char *message)
 {
-    const int number = !strcmp(code, "NO_FACE") ? 28 : !strcmp(code, "NO_KEY") ? 13 : 20;
-    const bool no_face = number == 28;
-    json_t *body = json_pack("{s:s,s:i}", "message",
-                             no_face ? "No face is found in the given image" : message, "code", number);
-    api_ok(c, status == 422 ? 400 : status, body);
+    static const struct {
+        const char *code, *message;
+        int number;
+    } known[] = {
+        { "NO_FACE", "No face is found in the given image", 28 },
+        { "MANY_FACES", "Found more than one face in the given image", 31 },
+        { "NO_KEY", NULL, 10 },
+        { "NOT_FOUND", NULL, 11 },
+        { "NOT_A_PICTURE", NULL, 21 },
+        { "FORMAT_NOT_AVAILABLE", NULL, 21 },
+        { "BAD_ARGUMENT", NULL, 26 },
+        { "NOT_ALLOWED", NULL, 32 },
+        { "NO_PICTURE", NULL, 33 },
+    };
+    int number = 0; /* their "undefined" */
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (!strcmp(code, known[i].code)) {
+            number = known[i].number;
+            if (known[i].message)
+                message = known[i].message;
+        }
+    api_ok(c, status == 422 ? 400 : status, json_pack("{s:s,s:i}", "message", message, "code", number));
 }
 
 /* ---- identifiers: our numbers in the shape of theirs ---- */
@@ -40,12 +57,12 @@ static int64_t id_of(const char *text)
     return end && !*end ? id : 0;
 }
 
-static bool image_param(api_call *c, int64_t *ret)
+static bool image_param(api_call *c, int index, int64_t *ret)
 {
-    *ret = id_of(c->params[0]);
+    *ret = id_of(c->params[index]);
     if (*ret > 0)
         return true;
-    api_fail(c, 404, "NOT_FOUND", "Image with id %s not found", c->params[0]);
+    api_fail(c, 404, "NOT_FOUND", "Image with id %s not found", c->params[index]);
     return false;
 }
 
@@ -225,6 +242,16 @@ static json_t *faceless(mien_gallery *g)
     return json_array();
 }
 
+static bool is_faceless(mien_gallery *g, const char *name)
+{
+    json_t *names = faceless(g);
+    bool found = false;
+    for (size_t i = 0; !found && i < json_array_size(names); i++)
+        found = !strcmp(json_string_value(json_array_get(names, i)), name);
+    json_decref(names);
+    return found;
+}
+
 /* Add or drop one; the rest stays. */
 static mien_status set_faceless(mien_gallery *g, const char *name, bool there, bool *ret_was, mien_error *err)
 {
@@ -274,7 +301,7 @@ static void run_add_subject(api_call *c)
         return;
     if (!name || !*name || strlen(name) > 1000)
         api_fail(c, 400, "BAD_ARGUMENT", "subject is missing or too long");
-    else if (mien_gallery_find(g, name, &id, NULL) == MIEN_OK)
+    else if (mien_gallery_find(g, name, &id, NULL) == MIEN_OK || is_faceless(g, name))
         api_fail(c, 400, "EXISTS", "Subject %s already exists", name);
     else if (set_faceless(g, name, true, &was, &err))
         api_fail_status(c, &err);
@@ -297,7 +324,12 @@ static void run_delete_subjects(api_call *c)
     json_t *ids = json_array();
     if (!g)
         goto done;
+    json_t *names = faceless(g);
+    const size_t n_names = json_array_size(names);
+    json_decref(names);
     mien_status st = mien_gallery_people(g, NULL, 0, 0, add_id, ids, &err);
+    if (!st && n_names && !(st = mien_gallery_set_text(g, "compreface.subjects", "[]", &err)))
+        n = n_names;
     for (size_t i = 0; !st && i < json_array_size(ids); i++)
         if (!(st = mien_gallery_remove(g, json_integer_value(json_array_get(ids, i)), 0, &receipt, &err)))
             n++;
@@ -329,7 +361,7 @@ static void run_rename_subject(api_call *c)
         return;
     }
     if (moved) {
-        api_ok(c, 200, json_pack("{s:s}", "updated", "true"));
+        api_ok(c, 200, json_pack("{s:b}", "updated", 1));
         return;
     }
     if (!find_subject(c, g, c->params[0], &from))
@@ -338,7 +370,7 @@ static void run_rename_subject(api_call *c)
     if (exists ? mien_gallery_merge(g, into, from, &err) : mien_gallery_edit(g, from, name, NULL, NULL, &err))
         api_fail_status(c, &err);
     else
-        api_ok(c, 200, json_pack("{s:s}", "updated", "true"));
+        api_ok(c, 200, json_pack("{s:b}", "updated", 1));
 }
 
 static void run_delete_subject(api_call *c)
@@ -545,7 +577,7 @@ static void run_delete_face(api_call *c)
     mien_receipt receipt;
     mien_error err = MIEN_ERROR_INIT;
     mien_gallery *g = NULL;
-    if (!image_param(c, &id) || !(g = collection_of(c)))
+    if (!image_param(c, 0, &id) || !(g = collection_of(c)))
         return;
     json_t *what = described(g, id);
     if (!what || mien_gallery_remove_face(g, id, &receipt, &err)) {
@@ -579,14 +611,14 @@ static void run_delete_list(api_call *c)
     api_ok(c, 200, gone);
 }
 
-static void run_face_image(api_call *c)
+static void answer_image(api_call *c, int param)
 {
     int64_t id = 0;
     uint8_t *data = NULL;
     size_t n = 0;
     mien_error err = MIEN_ERROR_INIT;
     mien_gallery *g = NULL;
-    if (!image_param(c, &id) || !(g = collection_of(c)))
+    if (!image_param(c, param, &id) || !(g = collection_of(c)))
         return;
     if (mien_gallery_image(g, id, &data, &n, &err)) {
         api_fail_status(c, &err);
@@ -595,6 +627,16 @@ static void run_face_image(api_call *c)
     http_reply_copy(c->reply, 200, n > 4 && !memcmp(data, "\x89PNG", 4) ? "image/png" : "image/jpeg", data,
                     n);
     mien_image_data_free(data);
+}
+
+static void run_face_image(api_call *c)
+{
+    answer_image(c, 0);
+}
+
+static void run_static_image(api_call *c)
+{
+    answer_image(c, 1);
 }
 
 /* ---- recognising ---- */
@@ -677,7 +719,7 @@ static void run_verify_face(api_call *c)
     const size_t dim = (size_t)mien_model_info_of(c->server->embed)->embedding_len;
     float *stored = NULL;
     json_t *what = NULL, *result = NULL;
-    if (!image_param(c, &id) || !read_wishes(c, &w) || !(g = collection_of(c)) ||
+    if (!image_param(c, 0, &id) || !read_wishes(c, &w) || !(g = collection_of(c)) ||
         !see_some(c, "file", &w, &s))
         return;
     if (!(stored = calloc(dim, sizeof *stored)) || mien_gallery_face_template(g, id, stored, &err) ||
@@ -816,7 +858,7 @@ static void run_verify_face_embeddings(api_call *c)
     mien_error err = MIEN_ERROR_INIT;
     mien_gallery *g = NULL;
     float *one = calloc((size_t)mien_model_info_of(c->server->embed)->embedding_len, sizeof *one);
-    if (one && image_param(c, &id) && (g = collection_of(c))) {
+    if (one && image_param(c, 0, &id) && (g = collection_of(c))) {
         if (mien_gallery_face_template(g, id, one, &err))
             api_fail(c, 404, "NOT_FOUND", "Image with id %s not found", c->params[0]);
         else
@@ -838,6 +880,8 @@ const api_route api_compat[] = {
     { "POST", R "/faces/delete", API_COMPAT, KEY_ENROL, HTTP_LIGHT, SMALL, 200, run_delete_list },
     { "DELETE", R "/faces/{image_id}", API_COMPAT, KEY_ENROL, HTTP_LIGHT, SMALL, 200, run_delete_face },
     { "GET", R "/faces/{image_id}/img", API_COMPAT, KEY_READ, HTTP_LIGHT, 0, 200, run_face_image },
+    { "GET", "/api/v1/static/{api_key}/images/{image_id}", API_LINK, KEY_READ, HTTP_LIGHT, 0, 200,
+      run_static_image },
     { "POST", R "/recognize", API_COMPAT, KEY_RECOGNISE, HTTP_HEAVY, API_MAX_BODY, 200, run_recognize },
     { "POST", R "/faces/{image_id}/verify", API_COMPAT, KEY_RECOGNISE, HTTP_HEAVY, API_MAX_BODY, 200,
       run_verify_face },

@@ -227,22 +227,36 @@ void server_stop(api_server *s, unsigned grace_ms)
     free(s);
 }
 
-bool server_make_key(const char *data, const char *name, const char *scopes, const char *owner,
-                     int64_t expires_ms, char ret_token[80], char *fault, size_t capacity)
+bool server_make_key(const char *data, const server_key *asked, char ret_token[80], char *fault,
+                     size_t capacity)
 {
-    key_info what = { .scopes = key_scopes_of(scopes), .expires_ms = expires_ms };
+    key_info what = { .scopes = key_scopes_of(asked->scopes),
+                      .expires_ms = asked->expires_ms,
+                      .nearest = asked->nearest };
     int64_t id = 0;
     if (!what.scopes) {
         snprintf(fault, capacity, "scopes are read, recognise, enrol, admin, parted by commas, not '%.60s'",
-                 scopes);
+                 asked->scopes);
         return false;
     }
-    snprintf(what.name, sizeof what.name, "%s", name);
-    snprintf(what.collection, sizeof what.collection, "%s", owner ? owner : "");
+    const size_t n = asked->adopt ? strlen(asked->adopt) : 0;
+    if (asked->adopt && (n < 16 || n >= KEY_TOKEN_BYTES || !strncmp(asked->adopt, "mien_", 5))) {
+        snprintf(fault, capacity, "a token to adopt has 16 to %d characters and is not one of mien's",
+                 KEY_TOKEN_BYTES - 1);
+        return false;
+    }
+    snprintf(what.name, sizeof what.name, "%s", asked->name);
+    snprintf(what.collection, sizeof what.collection, "%s", asked->collection ? asked->collection : "");
     keys *k = open_keys(data, fault, capacity);
-    const bool ok = k && keys_make(k, &what, ret_token, &id);
+    const bool ok =
+        k && (n ? keys_adopt(k, &what, asked->adopt, &id) : keys_make(k, &what, ret_token, &id));
     if (k && !ok)
-        snprintf(fault, capacity, "the key could not be stored in %.160s", data);
+        snprintf(fault, capacity,
+                 n ? "the token is there already, or could not be stored in %.160s"
+                   : "the key could not be stored in %.160s",
+                 data);
+    else if (ok && n)
+        snprintf(ret_token, 80, "%s", asked->adopt);
     keys_close(k);
     return ok;
 }

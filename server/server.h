@@ -31,8 +31,17 @@ api_server *server_start(const server_opts *opts, char ret_admin[80], char *ret_
 const char *server_address(const api_server *s);
 /* Finish what runs, at most grace_ms, and free. */
 void server_stop(api_server *s, unsigned grace_ms);
+
+typedef struct server_key {
+    const char *name, *scopes;
+    const char *collection; /* NULL: all */
+    const char *adopt;      /* a token that clients have already; NULL: a new one */
+    int64_t expires_ms;     /* 0: never */
+    bool nearest;           /* CompreFace calls name the nearest subject, however far */
+} server_key;
+
 /* Make a key in the data folder of a server that may be running; the token is shown once. */
-bool server_make_key(const char *data, const char *name, const char *scopes, const char *collection,
-                     int64_t expires_ms, char ret_token[80], char *ret_fault, size_t capacity);
+bool server_make_key(const char *data, const server_key *what, char ret_token[80], char *ret_fault,
+                     size_t capacity);
 
 #endif

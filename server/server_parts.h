@@ -6,6 +6,7 @@
 #include "server.h"
 #include <mien/decide.h>
 #include <pthread.h>
+#include <sys/types.h>
 
 #define SESSION_COOKIE "mien_session"
 enum { SERVER_MAX_HOSTS = 16, SERVER_MAX_COLLECTIONS = 256, KIT_GALLERIES = 16 };
@@ -16,6 +17,8 @@ typedef struct api_collection {
     char path[512];
     unsigned generation;  /* grows when it is closed or replaced: workers then drop their handles */
     mien_gallery *master; /* only under the lock */
+    dev_t device;         /* the file that master is of */
+    ino_t inode;
     mien_curve *curve;    /* of its calibration, or the model's */
 } api_collection;
 

@@ -269,7 +269,12 @@ class Api(unittest.TestCase):
     def test_system(self):
         self.assertEqual(self.c.get("/v1/health", key=False).json["status"], "ok")
         self.assertIn("mien_requests_total", self.c.get("/metrics").body.decode())
-        self.assertEqual({m["use"] for m in self.c.get("/v1/models").json["models"]}, {"detect", "embed"})
+        models = {m["use"]: m for m in self.c.get("/v1/models").json["models"]}
+        self.assertEqual(set(models), {"detect", "embed"})
+        scale = models["embed"]["calibration"]
+        self.assertGreater(len(scale), 3)
+        self.assertEqual([p["threshold"] for p in scale], sorted((p["threshold"] for p in scale), reverse=True))
+        self.assertEqual(models["detect"]["calibration"], [])
         self.assertEqual(self.c.get("/v1/collections").json["collections"][0], "default")
 
     def test_events_tell_what_happens(self):

@@ -124,8 +124,13 @@ static int find_all(mien_face *ret)
     return 1;
 }
 
+/* Mated pairs lie above the threshold for a false match rate of 1e-3; of the others so many may that this
+ * rate lets expect. */
 static void expect_people(const mien_model *m, const mien_face *faces)
 {
+    const double fmr = 1e-3;
+    const int most = (int)(fmr * (PICTURES * (PICTURES - SHOTS) / 2));
+    int matches = 0;
     const size_t len = (size_t)mien_model_info_of(m)->embedding_len;
     const char *name = mien_model_info_of(m)->name;
     mien_embedder *e = NULL;
@@ -140,8 +145,10 @@ static void expect_people(const mien_model *m, const mien_face *faces)
         for (int j = 0; j < i; j++) {
             mien_decision r;
             const double s = mien_cosine(v + (size_t)i * len, v + (size_t)j * len, len);
-            assert_int_equal(mien_decide(m, s, 1e-3, &r, NULL), MIEN_OK);
-            if (r.same != (i / SHOTS == j / SHOTS))
+            const bool mated = i / SHOTS == j / SHOTS;
+            assert_int_equal(mien_decide(m, s, fmr, &r, NULL), MIEN_OK);
+            matches += r.same && !mated;
+            if (mated ? !r.same : matches > most)
                 fail_msg("%s: person-%02d/%d.jpg and person-%02d/%d.jpg score %.4f, threshold %.4f", name,
                          i / SHOTS + 1, i % SHOTS + 1, j / SHOTS + 1, j % SHOTS + 1, s, r.threshold);
         }
