@@ -62,7 +62,7 @@ def build():
             made = subprocess.run(["g++", obj, peer, "-lfaiss", "-lopenblas", "-fopenmp", *link])
         if made.returncode == 0:
             return exe, True
-    print("search.py: FAISS is not here (apt-get install libfaiss-dev libopenblas-dev g++): mien alone", file=sys.stderr)
+    print("search.py: FAISS is not here (scripts/setup bench): mien alone", file=sys.stderr)
     none = os.path.join(OUT, "search_nofaiss.o")
     subprocess.run(["cc", "-std=c11", *cc, "-DNO_FAISS", "-c", os.path.join(ROOT, "bench/search.c"), "-o", none], check=True)
     subprocess.run(["cc", none, *link], check=True)

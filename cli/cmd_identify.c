@@ -31,7 +31,6 @@ static const cli_option options[] = {
       .brief = "decide at this similarity instead",
       .more = "The rate it stands for at this gallery's size is printed." },
     { .name = "top",
-      .letter = 'k',
       .kind = CLI_INT,
       .offset = offsetof(identify_opts, top),
       .value = "K",

@@ -69,11 +69,7 @@ static int report(const char *path, mien_gallery_mode mode, const mien_error *er
             path);
         return CLI_INPUT;
     }
-    const int rc = cli_fail_path(path, err);
-    if (err->status == MIEN_E_GALLERY_MODEL)
-        cli_say_path(path,
-                     "`mien gallery info` names its model: give it as --model, or `mien gallery migrate`");
-    return rc;
+    return cli_fail_path(path, err);
 }
 
 /* Open with what is known; an encrypted gallery then asks for its passphrase. */

@@ -195,9 +195,10 @@ static void print_summary(const identify_run *run)
            run->n_known, run->n_faces, d.threshold, rate, run->info.n_people,
            run->info.n_people == 1 ? "person" : "people");
     if (!d.promised)
-        cli_say("so low a rate as --fpir %g is not supported by the calibration at this size; the strictest "
-                "threshold that is was taken",
-                run->opts->fpir);
+        cli_say(
+            "the calibration does not support --fpir %g at this size: the strictest threshold that it does "
+            "support was taken",
+            run->opts->fpir);
 }
 
 void identify_print_end(const identify_run *run)

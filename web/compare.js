@@ -35,7 +35,7 @@ export function comparePage(main) {
           onerror: (e) => e.target.replaceWith(h('p', { class: 'stage-note' }, one.file.name)) }))
           : dropZone('Drop a picture', side === 'a' ? 'Both at once work too.' : 'JPEG, PNG, WebP or HEIC.', null,
             { multiple: side === 'a', onchoose: (files) => put(side, files), more: [camera] }),
-        one && h('div', { class: 'actions' }, chooser('Another picture', (files) => put(side, files), { multiple: false }), camera));
+        one && h('div', { class: 'actions' }, chooser('Replace', (files) => put(side, files), { multiple: false }), camera));
       takeDrops(box, (files) => put(side, files));
       return box;
     }));
@@ -90,7 +90,8 @@ function showVerdict(place, r, scale) {
     h('div', { class: 'crops' }, sides.map((s) => r[s].crop && h('figure', {}, h('img', { src: r[s].crop, alt: `Face of the ${titles[s].toLowerCase()}, upright` }),
       h('figcaption', {}, s === 'a' ? 'first' : 'second')))),
     h('div', {}, h('h2', {}, title), h('p', {}, meaning(r)), ruler(r.similarity, r.threshold, { large: true, scale }),
-      h('p', { class: 'score' }, `similarity ${r.similarity.toFixed(3)} · threshold ${r.threshold.toFixed(3)}`),
+      h('p', { class: 'score' }, `similarity ${r.similarity.toFixed(3)} · threshold ${r.threshold.toFixed(3)}`,
+        scale.length > 0 && ' · the small marks say how many strangers come that close'),
       several.length > 0 && h('p', { class: 'hint' }, 'There is more than one face: the largest was taken.'))));
   announce(`${title}. ${meaning(r)}`);
 }

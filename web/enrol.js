@@ -1,6 +1,6 @@
 /* Enrolling: pictures are judged as they come in, so that the person in front of the screen can still take a better one. */
 import { call, within, form } from './api.js';
-import { h, fill, icon, iconButton, button, badge, field, check, dialog, toast, failed, busy, plural, sentence, announce } from './ui.js';
+import { h, fill, icon, iconButton, button, badge, field, check, dialog, toast, failed, busy, plural, sentence } from './ui.js';
 import { dropZone, takeDrops, takePastes, chooser, cropFace, grab, openCamera, closeCamera } from './picture.js';
 
 const MAX_PICTURES = 20;
@@ -84,7 +84,7 @@ class Shots {
     else {
       shot.reason = shot.faces[at].reason;
       if (shot.faces.length > 1) {
-        shot.send = await cropFace(shot.file, shot.faces[at].box, shot.file.name);
+        shot.send = await cropFace(shot.file, shot.faces[at].box, shot.faces.filter((f) => f !== shot.faces[at]).map((f) => f.box), shot.file.name);
         URL.revokeObjectURL(shot.url);
         shot.url = URL.createObjectURL(shot.send);
       }
@@ -130,7 +130,8 @@ class Shots {
 /* ---- consent ---- */
 
 const toMs = (date) => (date ? new Date(`${date}T23:59:59`).getTime() : undefined);
-export const toDate = (ms) => (ms ? new Date(ms).toISOString().slice(0, 10) : '');
+/* the day as people here call it, for a date field */
+const toDate = (ms) => (ms ? new Intl.DateTimeFormat('sv-SE', { dateStyle: 'short' }).format(ms) : '');
 
 export function consentFields(consent = {}) {
   const purpose = h('input', { value: consent.purpose || '', placeholder: 'Entrance of the studio', maxlength: '500' });
@@ -216,7 +217,6 @@ export function enrolDialog({ files = [], person = null, onenrolled }) {
   function refuse(e) {
     const other = e.details.pictures.find((p) => p.other_person);
     const final = ['NO_FACE', 'DUPLICATE_IMAGE', 'DO_NOT_ENROL', 'UNREADABLE'];
-    announce(e.message);
     fill(problem, h('div', { class: 'card pad form', role: 'alert' }, h('p', {}, sentence(e.message)),
       h('div', { class: 'actions' },
         other && h('a', { class: 'button small', href: `#/people/${other.other_person}`, target: '_blank', rel: 'noopener' }, 'Show that person'),

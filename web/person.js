@@ -166,7 +166,7 @@ export function receiptDialog(r) {
   fill(d.body, h('p', {}, r.verified ? badge('verified', 'yes') : badge('not verified', 'bad'), ' ',
     r.verified ? 'The collection’s file was searched afterwards and nothing was found.' : 'Something may be left in the file: see the audit log.'),
   facts(['Person', h('span', { class: 'mono' }, r.person)], ['Time', moment(r.time_ms)], ['Faces', number(r.faces)], ['Templates destroyed', number(r.templates)], ['Pictures destroyed', number(r.images)],
-    ['Key destroyed', r.key_destroyed ? 'yes' : 'no'], ['Searched', bytes(r.bytes_searched)], ['Do-not-enrol mark', r.do_not_enrol ? 'kept' : 'none'],
+    r.key_destroyed && ['Key', 'destroyed'], ['Searched', bytes(r.bytes_searched)], ['Do-not-enrol mark', r.do_not_enrol ? 'kept' : 'none'],
     ['Audit entry', number(r.audit_entry)], ['Audit hash', h('span', { class: 'mono' }, r.audit_hash)]));
   fill(d.foot, button('Download', () => {
     const url = URL.createObjectURL(new Blob([JSON.stringify(r, null, 2)], { type: 'application/json' }));

@@ -62,21 +62,54 @@ export function dropZone(title, text, onfiles, { multiple = true, more = [], onc
 
 const jpeg = (canvas, quality) => new Promise((done) => canvas.toBlob(done, 'image/jpeg', quality));
 
-/* What is cut out around a face: enough for the detector to find it again. */
+/* What is cut out around a face: enough for the detector to find it again, and of others nothing, where they
+ * do not overlap. Each neighbour costs the side that leaves most. */
 const MARGIN = 0.7;
 
-export async function cropFace(source, box, name = 'face.jpg') {
-  const image = source instanceof Blob ? await createImageBitmap(source) : source;
-  const w = box.x1 - box.x0, t = box.y1 - box.y0, m = MARGIN * Math.max(w, t);
-  const x0 = Math.max(0, Math.floor(box.x0 - m)), y0 = Math.max(0, Math.floor(box.y0 - m));
-  const x1 = Math.min(image.width, Math.ceil(box.x1 + m)), y1 = Math.min(image.height, Math.ceil(box.y1 + m));
-  const canvas = h('canvas', { width: x1 - x0, height: y1 - y0 });
-  canvas.getContext('2d').drawImage(image, x0, y0, x1 - x0, y1 - y0, 0, 0, x1 - x0, y1 - y0);
+function around(box, others, width, height) {
+  const m = MARGIN * Math.max(box.x1 - box.x0, box.y1 - box.y0);
+  let r = { x0: Math.max(0, box.x0 - m), y0: Math.max(0, box.y0 - m), x1: Math.min(width, box.x1 + m), y1: Math.min(height, box.y1 + m) };
+  const area = (q) => (q.x1 - q.x0) * (q.y1 - q.y0);
+  for (const o of others) {
+    if (o.x1 <= r.x0 || o.x0 >= r.x1 || o.y1 <= r.y0 || o.y0 >= r.y1) continue;
+    const cuts = [o.x1 <= box.x0 && { ...r, x0: o.x1 }, o.x0 >= box.x1 && { ...r, x1: o.x0 },
+      o.y1 <= box.y0 && { ...r, y0: o.y1 }, o.y0 >= box.y1 && { ...r, y1: o.y0 }].filter(Boolean);
+    if (cuts.length) r = cuts.reduce((best, q) => (area(q) > area(best) ? q : best));
+  }
+  return { x0: Math.ceil(r.x0), y0: Math.ceil(r.y0), x1: Math.floor(r.x1), y1: Math.floor(r.y1) };
+}
+
+async function pixels(source) {
+  try {
+    return await createImageBitmap(source);
+  } catch {
+    throw new Error('This browser cannot read this kind of picture. Send one with a single face, as JPEG or PNG.');
+  }
+}
+
+export async function cropFace(source, box, others = [], name = 'face.jpg') {
+  const image = await pixels(source), r = around(box, others, image.width, image.height);
+  const canvas = h('canvas', { width: r.x1 - r.x0, height: r.y1 - r.y0 });
+  canvas.getContext('2d').drawImage(image, -r.x0, -r.y0);
+  image.close();
   return new File([await jpeg(canvas, 0.95)], name, { type: 'image/jpeg' });
+}
+
+/* Small squares of the faces of a picture, into portraits. What the browser cannot read keeps its letters. */
+export async function showSmall(source, boxes, places) {
+  const image = await createImageBitmap(source).catch(() => null);
+  if (!image) return;
+  boxes.forEach((b, i) => {
+    const side = 1.25 * Math.max(b.x1 - b.x0, b.y1 - b.y0), canvas = h('canvas', { width: 96, height: 96 });
+    canvas.getContext('2d').drawImage(image, (b.x0 + b.x1 - side) / 2, (b.y0 + b.y1 - side) / 2, side, side, 0, 0, 96, 96);
+    places[i].append(canvas);
+  });
+  image.close();
 }
 
 /* A frame of a video, at most `most` pixels wide. */
 export async function grab(video, most = 960, quality = 0.88) {
+  if (!video.videoWidth) throw new Error('The camera is not ready yet.');
   const k = Math.min(1, most / video.videoWidth);
   const canvas = h('canvas', { width: Math.round(video.videoWidth * k), height: Math.round(video.videoHeight * k) });
   canvas.getContext('2d').drawImage(video, 0, 0, canvas.width, canvas.height);
@@ -101,9 +134,15 @@ export function closeCamera(stream) {
 /* Boxes over a picture or video as buttons, so that they can be reached with the keyboard; placed in parts of the whole, so
  * that they fit at any size. faces: [{ box, label, kind }] */
 export function showBoxes(layer, faces, width, height, onpick) {
+  fill(layer, faces.map((f, i) => h('button', { type: 'button', class: `face-box ${f.kind}`, onclick: () => onpick(i), 'aria-label': `Face ${i + 1}: ${f.label}` },
+    h('span', { class: 'face-tag' }, f.label))));
+  moveBoxes(layer, faces.map((f) => f.box), width, height);
+}
+
+export function moveBoxes(layer, boxes, width, height) {
   const part = (v, of) => `${(100 * v / of).toFixed(3)}%`;
-  fill(layer, faces.map((f, i) => h('button', {
-    type: 'button', class: `face-box ${f.kind}`, onclick: () => onpick(i), 'aria-label': `Face ${i + 1}: ${f.label}`,
-    style: { left: part(f.box.x0, width), top: part(f.box.y0, height), width: part(f.box.x1 - f.box.x0, width), height: part(f.box.y1 - f.box.y0, height) },
-  }, h('span', { class: 'face-tag' }, f.label))));
+  boxes.forEach((b, i) => {
+    const to = { left: part(b.x0, width), top: part(b.y0, height), width: part(b.x1 - b.x0, width), height: part(b.y1 - b.y0, height) };
+    for (const [name, value] of Object.entries(to)) layer.children[i].style.setProperty(name, value);
+  });
 }

@@ -1,7 +1,7 @@
 /* Recognise: pictures or the camera in, names or "unknown" out, each with what the decision means. */
 import { within, form, may } from './api.js';
 import { h, fill, button, portrait, ruler, sentence, spinner, failed, announce, plural, badge } from './ui.js';
-import { dropZone, takeDrops, takePastes, chooser, cropFace, showBoxes, grab, openCamera, closeCamera } from './picture.js';
+import { dropZone, takeDrops, takePastes, chooser, cropFace, showSmall, showBoxes, moveBoxes, grab, openCamera, closeCamera } from './picture.js';
 import { enrolDialog } from './enrol.js';
 
 const AT_ONCE = 2;        /* pictures under way */
@@ -24,9 +24,11 @@ class Recognise {
     this.stream = null;
     this.body = h('div', {});
     this.tools = h('div', { class: 'actions' });
-    fill(main, h('div', { class: 'page-head' }, h('div', {}, h('h1', {}, 'Recognise'),
+    const whole = h('div', { class: 'whole' });
+    fill(main, whole);
+    fill(whole, h('div', { class: 'page-head' }, h('div', {}, h('h1', {}, 'Recognise'),
       h('p', {}, 'Who is in these pictures? Faces of people you have enrolled get their name; everyone else stays unknown.')), this.tools), this.body);
-    takeDrops(main, (files) => this.addFiles(files));
+    takeDrops(whole, (files) => this.addFiles(files));
     takePastes(this.body, (files) => this.addFiles(files));
   }
 
@@ -104,8 +106,9 @@ class Recognise {
       fill(this.strip);
       return;
     }
+    const state = (i) => (i.state === 'done' ? plural(i.answer.faces.length, 'face') : i.state === 'failed' ? 'failed' : 'looking');
     fill(this.strip, this.items.map((item, i) => h('button', {
-      type: 'button', class: 'thumb', 'aria-pressed': String(item === this.shown), 'aria-label': `Picture ${i + 1}: ${item.file.name}`,
+      type: 'button', class: 'thumb', 'aria-pressed': String(item === this.shown), 'aria-label': `Picture ${i + 1}: ${item.file.name}, ${state(item)}`,
       onclick: () => this.show(item) }, h('img', { src: item.url, alt: '' }),
     item.state === 'done' ? badge(String(item.answer.faces.length)) : item.state === 'failed' ? badge('!', 'bad') : badge('…'))));
   }
@@ -120,14 +123,14 @@ class Recognise {
     fill(this.stage, h('div', { class: 'stage-fit' }, image, layer));
     if (item.state === 'failed') this.note(sentence(item.fault));
     else if (item.state !== 'done') fill(this.panel, h('div', { class: 'panel-note' }, spinner('Looking for faces')));
-    else this.showFaces(item.answer, layer, () => createImageBitmap(item.file), (done) => { if (done) this.look(item); });
+    else this.showFaces(item.answer, layer, item.file, (done) => { if (done) this.look(item); });
   }
 
   note(text) {
     fill(this.panel, h('p', { class: 'panel-note' }, text));
   }
 
-  /* Boxes and rows of one answer; `image` gives the pixels to cut a face from. */
+  /* Boxes and rows of one answer; `image` is the file to cut faces from. */
   showFaces(answer, layer, image, after) {
     const { faces, width, height, people } = answer;
     if (faces.length === 0) {
@@ -137,9 +140,10 @@ class Recognise {
     }
     const enrol = async (f) => {
       try {
-        enrolDialog({ files: [await cropFace(await image(), f.box)], onenrolled: after });
-      } catch {
-        failed(new Error('This browser cannot read this kind of picture. Enrol it on the page “People”.'));
+        const others = faces.filter((o) => o !== f).map((o) => o.box);
+        enrolDialog({ files: [await cropFace(image, f.box, others)], onenrolled: after });
+      } catch (e) {
+        failed(e);
       }
     };
     const pick = (i) => {
@@ -151,13 +155,14 @@ class Recognise {
     const rows = faces.map((f, i) => this.row(f, i, enrol));
     fill(this.panel, h('div', { class: 'panel-head' }, h('h2', {}, plural(faces.length, 'face')),
       h('span', { class: 'hint' }, `${plural(people, 'person', 'people')} enrolled`)), h('div', { class: 'face-list' }, rows));
+    showSmall(image, faces.map((f) => f.box), rows.map((r) => r.querySelector('.portrait')));
     showBoxes(layer, faces.map((f) => ({ box: f.box, label: labelOf(f), kind: f.known ? 'known' : 'unknown' })), width, height, pick);
   }
 
   row(f, i, enrol) {
     const best = f.person || f.candidates[0];
     return h('article', { class: 'face-row' }, portrait(f.known ? f.person.name : `${i + 1}`, null, f.known ? '' : 'unknown'),
-      h('div', {}, h('h3', {}, f.known ? h('a', { href: `#/people/${f.person.person}` }, f.person.name) : 'Unknown', badge(f.known ? 'known' : 'not enrolled', f.known ? 'yes' : '')),
+      h('div', {}, h('h3', {}, !f.known ? 'Unknown' : may('read') ? h('a', { href: `#/people/${f.person.person}` }, f.person.name) : f.person.name, badge(f.known ? 'known' : 'not enrolled', f.known ? 'yes' : '')),
         h('p', { class: 'words' }, sentence(f.words)),
         best && ruler(best.similarity, f.threshold),
         best && h('p', { class: 'score' }, f.known ? `similarity ${best.similarity.toFixed(2)} · threshold ${f.threshold.toFixed(2)}`
@@ -213,11 +218,17 @@ class Recognise {
     }
   }
 
-  /* A control that has the focus must not vanish under the hand: rows are drawn anew only when nobody is on them. */
+  /* While somebody's focus is on a face, boxes move but nothing is drawn anew until the answer is another one. */
   showFrame(answer, layer, frame) {
-    const at = document.activeElement;
-    if (this.panel.contains(at) || layer.contains(at)) return;
-    this.showFaces(answer, layer, () => createImageBitmap(frame), () => {});
+    const at = document.activeElement, held = this.panel.contains(at) || layer.contains(at);
+    const names = answer.faces.map(labelOf).join('\n');
+    if (held && names === this.names) {
+      moveBoxes(layer, answer.faces.map((f) => f.box), answer.width, answer.height);
+      return;
+    }
+    this.names = names;
+    this.showFaces(answer, layer, frame, () => {});
     if (answer.faces.length === 0) this.note('Nobody is in front of the camera.');
+    if (held) (this.panel.querySelector('button, a') || document.getElementById('main')).focus({ preventScroll: true });
   }
 }

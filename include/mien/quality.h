@@ -45,7 +45,8 @@ MIEN_API const char *mien_reason_text(mien_reason reason);
 /** What was measured on one face. "The face" is an ellipse over brows, cheeks and chin of the crop that is
  *  aligned to 112x112 px: the scale at which embedders see it, the eyes 35 px apart. */
 typedef struct mien_quality {
-    float eye_distance_px; /**< between the eyes, px of the picture (inter-eye distance) */
+    float
+        eye_distance_px; /**< between the eyes, px of the picture, divided by cos(yaw) (inter-eye distance) */
     float yaw_deg;     /**< head pose, estimates, some 10 degrees coarse; > 0: turned to the subject's left */
     float pitch_deg;   /**< > 0: looking down */
     float roll_deg;    /**< > 0: tilted clockwise as the viewer sees it; never a reason */

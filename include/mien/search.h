@@ -2,8 +2,8 @@
  *
  * An index holds one byte per dimension of each template, scans all of it with integer arithmetic, and has
  * the few templates that could be among the best compared again in float64: the answer is the one that a
- * float64 scan of everything gives. Above about a million templates a sign code of half a bit per dimension
- * picks what is scanned; see mien_index_coded for what that changes.
+ * float64 scan of everything gives. Above about a million templates
+ * sign codes of 512 bits pick what is scanned; see mien_index_coded for what that changes.
  *
  * An index is a cache of a store (a gallery): it remembers the number of the last change of the store that it
  * reflects, and can be thrown away and built again. Its file is mapped, so that processes share its pages,
@@ -48,7 +48,7 @@ typedef struct mien_index_opts {
     size_t dim;       /**< of the templates, 1..MIEN_INDEX_MAX_DIM */
     unsigned threads; /**< that a search may use; 1 makes none, 0 = all processors */
     mien_index_coded coded;
-    double coded_floor; /**< in [0.1, 1) */
+    double coded_floor; /**< in [0.1, 1): the least similarity that the caller's decision accepts */
     int keep_floats;    /**< 1: keep the templates themselves too (4 bytes more per dimension): searches are
                              exact without `fetch`. Not saved, so not for mien_index_open(). */
     const void *key;    /**< [MIEN_INDEX_KEY_BYTES] or NULL. With a key the file is sealed, and the memory is
@@ -166,7 +166,7 @@ typedef struct mien_hit {
  *  @return MIEN_OK; E_ARG; E_NOMEM; E_INDEX_CORRUPT (a block of the opened file is damaged: build anew);
  *          E_INDEX_UNSURE (the self-test had failed, or the store kept losing templates); what `fetch`
  * returned
- *  @cost 512 dimensions: about 12 ms per million templates and thread for one query, 1 ms in a batch */
+ *  @cost 512 dimensions: about 12 ms per million templates and thread for one query, 1.5 ms in a batch */
 MIEN_API MIEN_MUST_USE mien_status mien_index_search(mien_index *index, const float *queries, size_t n,
                                                      const mien_search_opts *opts, mien_hit *ret_hits,
                                                      size_t *ret_n, mien_error *err);

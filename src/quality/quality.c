@@ -47,6 +47,16 @@ static float share_inside(mien_image_view image, const mien_face *f)
     return in_w > 0 && in_h > 0 ? (float)(in_w / w * (in_h / h)) : 0;
 }
 
+/* A turned head shows its eyes nearer to each other than they are; beyond 75 degrees nothing can be made of
+ * that. */
+static float eye_distance(const mien_face *f, float yaw_deg)
+{
+    const double rad = 3.14159265358979323846 / 180;
+    const double dx = (double)f->landmarks[1][0] - f->landmarks[0][0];
+    const double dy = (double)f->landmarks[1][1] - f->landmarks[0][1];
+    return (float)(hypot(dx, dy) / cos(fmin(fabs((double)yaw_deg), 75) * rad));
+}
+
 static bool finite_face(const mien_face *f)
 {
     float sum = f->x0 + f->y0 + f->x1 + f->y1;
@@ -69,8 +79,7 @@ mien_status mien_quality_measure(mien_image_view image, const mien_face *face, m
     mien_affine m;
     if (!mien__pose_of(face->landmarks, &q.yaw_deg, &q.pitch_deg, &q.roll_deg))
         return mien__fail(err, MIEN_E_ARG, "quality: the face's landmarks lie on one line");
-    q.eye_distance_px =
-        hypotf(face->landmarks[1][0] - face->landmarks[0][0], face->landmarks[1][1] - face->landmarks[0][1]);
+    q.eye_distance_px = eye_distance(face, q.yaw_deg);
     mien_status st = mien_fit_similarity(face->landmarks, template_px, MIEN_LANDMARKS, &m, err);
     if (st)
         return st;

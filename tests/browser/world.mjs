@@ -41,14 +41,15 @@ export async function startServer(mien) {
   let out = '', err = '';
   child.stdout.on('data', (d) => { out += d; });
   child.stderr.on('data', (d) => { err += d; });
+  process.on('exit', () => child.kill());
   const ended = new Promise((done) => child.on('exit', done));
-  for (let i = 0; i < 400 && !/^mien_\S+$/m.test(out); i++) {
+  for (let i = 0; i < 400 && !/^\s*mien_\S+$/m.test(out); i++) {
     if (child.exitCode === 2 && /without/.test(err)) skip('built without the server');
     check(child.exitCode === null, `the server ended: ${err}`);
     await new Promise((done) => setTimeout(done, 50));
   }
   return {
-    origin: /listening on (\S+)/.exec(out)[1].replace(/\/$/, ''), key: /^mien_\S+$/m.exec(out)[0],
+    origin: /listening on (\S+)/.exec(out)[1].replace(/\/$/, ''), key: /^\s*(mien_\S+)$/m.exec(out)[1],
     stop: async () => { child.kill(); await ended; fs.rmSync(data, { recursive: true, force: true }); },
   };
 }
