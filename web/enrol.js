@@ -188,8 +188,12 @@ export function enrolDialog({ files = [], person = null, onenrolled }) {
       return;
     }
     const end = () => { closeCamera(stream); stream = null; fill(camera); };
-    if (!d.box.open) end();
-    else fill(camera, finder(stream, (file) => shots.add([file]), end));
+    if (!d.box.open) {
+      end();
+      return;
+    }
+    fill(camera, finder(stream, (file) => shots.add([file]), end));
+    camera.scrollIntoView({ block: 'nearest' });
   }
 
   async function send(force) {

@@ -50,7 +50,8 @@ async function look(name, { phone = true } = {}) {
     await page.setViewportSize({ width, height: width < 500 ? 844 : 860 });
     await page.waitForTimeout(250);
     await page.screenshot({ path: path.join(folder, `${name}-${kind}.png`) });
-    const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+    const wide = await page.evaluate(() => Math.max(document.documentElement.scrollWidth - window.innerWidth,
+      ...[...document.querySelectorAll('.dialog-body')].map((b) => b.scrollWidth - b.clientWidth)));
     check(wide <= 1, `${name} at ${width} px is ${wide} px too wide`);
     if (kind !== 'phone') await noSerious(page, axe, `${name}, ${kind}`);
   }
