@@ -6,7 +6,7 @@ SOAK_RUNS ?= 1000
 SOAK_MINUTES ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build setup demo check test soak asan tsan fuzz bench bench-search bench-train parity accuracy docs cross format install clean
+.PHONY: help build setup demo check test soak asan tsan fuzz bench bench-search bench-train parity accuracy docs cross format install deb clean
 
 # $(call build,preset): configure if needed and build
 build = cmake --preset $(1) -DCMAKE_INSTALL_PREFIX=$(PREFIX) >build/$(1).log 2>&1 || { cat build/$(1).log; exit 1; }; \
@@ -83,6 +83,12 @@ format: ## lay out the source with clang-format
 
 install: build ## install to PREFIX (default /usr/local); DESTDIR is honoured
 	@cmake --install build/release --prefix $(PREFIX)
+
+deb: PREFIX = /usr
+deb: setup ## build a Debian package into build/package
+	@mkdir -p build
+	@$(call build,deb)
+	@scripts/deb build/deb build/package
 
 clean: ## remove what was built
 	rm -rf build demo-out

@@ -18,15 +18,10 @@ const pages = [
 
 /* ---- theme ---- */
 
-const dark = window.matchMedia('(prefers-color-scheme: dark)');
-function theme() {
-  document.documentElement.dataset.theme = localStorage.getItem('mien.theme') || (dark.matches ? 'dark' : 'light');
-}
-dark.addEventListener('change', theme);
 function turnTheme() {
   const now = document.documentElement.dataset.theme === 'dark' ? 'light' : 'dark';
   localStorage.setItem('mien.theme', now);
-  theme();
+  document.documentElement.dataset.theme = now;
   announce(`${now} theme`);
 }
 
@@ -63,6 +58,7 @@ function showSignIn() {
 /* ---- frame ---- */
 
 async function collectionField() {
+  if (!may('read')) return null;
   const { collections } = await call('GET', '/v1/collections').catch(() => ({ collections: [] }));
   if (!collections.includes(session.collection)) chooseCollection(collections[0] || 'default');
   if (collections.length < 2) return null;
@@ -112,7 +108,12 @@ async function route() {
   }
 }
 
-window.addEventListener('hashchange', route);
+/* Another page: whoever listens or uses the keyboard starts at its top. */
+window.addEventListener('hashchange', async () => {
+  await route();
+  const main = document.getElementById('main');
+  if (main) main.focus({ preventScroll: true });
+});
 window.addEventListener('collections-changed', async () => {
   const place = document.querySelector('.collection');
   if (place) fill(place, await collectionField());
@@ -120,6 +121,5 @@ window.addEventListener('collections-changed', async () => {
 window.addEventListener('signed-out', () => { if (leave) leave(); leave = null; showSignIn(); });
 for (const kind of ['dragover', 'drop']) window.addEventListener(kind, (e) => e.preventDefault());
 
-theme();
 if (await resume()) await showFrame();
 else showSignIn();

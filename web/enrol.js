@@ -130,7 +130,8 @@ class Shots {
 /* ---- consent ---- */
 
 const toMs = (date) => (date ? new Date(`${date}T23:59:59`).getTime() : undefined);
-export const toDate = (ms) => (ms ? new Date(ms).toISOString().slice(0, 10) : '');
+/* the day as people here call it, for a date field */
+const toDate = (ms) => (ms ? new Intl.DateTimeFormat('sv-SE', { dateStyle: 'short' }).format(ms) : '');
 
 export function consentFields(consent = {}) {
   const purpose = h('input', { value: consent.purpose || '', placeholder: 'Entrance of the studio', maxlength: '500' });
@@ -187,8 +188,12 @@ export function enrolDialog({ files = [], person = null, onenrolled }) {
       return;
     }
     const end = () => { closeCamera(stream); stream = null; fill(camera); };
-    if (!d.box.open) end();
-    else fill(camera, finder(stream, (file) => shots.add([file]), end));
+    if (!d.box.open) {
+      end();
+      return;
+    }
+    fill(camera, finder(stream, (file) => shots.add([file]), end));
+    camera.scrollIntoView({ block: 'nearest' });
   }
 
   async function send(force) {

@@ -109,6 +109,7 @@ export async function showSmall(source, boxes, places) {
 
 /* A frame of a video, at most `most` pixels wide. */
 export async function grab(video, most = 960, quality = 0.88) {
+  if (!video.videoWidth) throw new Error('The camera is not ready yet.');
   const k = Math.min(1, most / video.videoWidth);
   const canvas = h('canvas', { width: Math.round(video.videoWidth * k), height: Math.round(video.videoHeight * k) });
   canvas.getContext('2d').drawImage(video, 0, 0, canvas.width, canvas.height);

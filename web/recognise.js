@@ -24,9 +24,11 @@ class Recognise {
     this.stream = null;
     this.body = h('div', {});
     this.tools = h('div', { class: 'actions' });
-    fill(main, h('div', { class: 'page-head' }, h('div', {}, h('h1', {}, 'Recognise'),
+    const whole = h('div', { class: 'whole' });
+    fill(main, whole);
+    fill(whole, h('div', { class: 'page-head' }, h('div', {}, h('h1', {}, 'Recognise'),
       h('p', {}, 'Who is in these pictures? Faces of people you have enrolled get their name; everyone else stays unknown.')), this.tools), this.body);
-    takeDrops(main, (files) => this.addFiles(files));
+    takeDrops(whole, (files) => this.addFiles(files));
     takePastes(this.body, (files) => this.addFiles(files));
   }
 
@@ -160,7 +162,7 @@ class Recognise {
   row(f, i, enrol) {
     const best = f.person || f.candidates[0];
     return h('article', { class: 'face-row' }, portrait(f.known ? f.person.name : `${i + 1}`, null, f.known ? '' : 'unknown'),
-      h('div', {}, h('h3', {}, f.known ? h('a', { href: `#/people/${f.person.person}` }, f.person.name) : 'Unknown', badge(f.known ? 'known' : 'not enrolled', f.known ? 'yes' : '')),
+      h('div', {}, h('h3', {}, !f.known ? 'Unknown' : may('read') ? h('a', { href: `#/people/${f.person.person}` }, f.person.name) : f.person.name, badge(f.known ? 'known' : 'not enrolled', f.known ? 'yes' : '')),
         h('p', { class: 'words' }, sentence(f.words)),
         best && ruler(best.similarity, f.threshold),
         best && h('p', { class: 'score' }, f.known ? `similarity ${best.similarity.toFixed(2)} · threshold ${f.threshold.toFixed(2)}`

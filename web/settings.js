@@ -50,7 +50,7 @@ async function keys(place) {
   const again = () => keys(place).catch(failed);
   fill(place, h('div', { class: 'actions' }, button('Make a key', () => keyDialog(again), { kind: 'primary', symbol: 'plus' })),
     table('Keys', ['Name', 'May', 'Collection', 'Last used', 'Expires', ''], list.map((k) => h('tr', {}, h('td', { class: 'clip' }, h('strong', {}, k.name), h('br'), h('small', {}, `made ${day(k.created_ms)}`)),
-      h('td', {}, k.scopes.split(',').map((s) => [badge(s), ' '])), h('td', {}, k.collection || 'all'), h('td', {}, k.used_ms ? moment(k.used_ms) : 'never'),
+      h('td', {}, k.scopes.split(',').map((s) => [badge(s), ' '])), h('td', {}, k.collection || 'all'), h('td', { class: 'line' }, k.used_ms ? moment(k.used_ms) : 'never'),
       h('td', {}, k.expires_ms ? day(k.expires_ms) : 'never'),
       h('td', { class: 'end' }, button('Revoke', () => revoke(k, again), { kind: 'danger-quiet small', 'aria-label': `Revoke ${k.name}` }))))));
 }
@@ -167,12 +167,12 @@ async function audit(place) {
   async function load(upto) {
     const after = Math.max(0, upto - ENTRIES);
     const { entries } = await within('GET', '/v1/audit', { query: { after, limit: Math.max(1, Math.min(ENTRIES, upto - after)) } });
-    rows.append(...entries.reverse().map((e) => h('tr', {}, h('td', {}, number(e.number)), h('td', {}, moment(e.time_ms)), h('td', {}, badge(e.action)), h('td', {}, e.actor),
-      h('td', { class: 'mono' }, e.subject), h('td', { class: 'mono', title: e.hash }, e.hash.slice(0, 12)))));
+    rows.append(...entries.reverse().map((e) => h('tr', {}, h('td', {}, number(e.number)), h('td', { class: 'line' }, moment(e.time_ms)), h('td', {}, badge(e.action)), h('td', {}, e.actor),
+      h('td', { class: 'mono', title: e.subject }, e.subject.slice(0, 12)), h('td', { class: 'mono', title: e.hash }, e.hash.slice(0, 12)))));
     fill(more, after > 0 && button('Show earlier entries', (e) => busy(e.currentTarget, () => load(after))));
   }
   await load(total);
-  fill(place, h('p', { class: 'hint' }, `Every change of “${session.collection}”, each entry bound to the one before it. “mien gallery verify” checks the chain. People are named by number only.`),
+  fill(place, h('p', { class: 'hint' }, `Every change of “${session.collection}”, each entry bound to the one before it. “mien gallery verify” checks the chain. People appear by a mark, never by name; the whole of it shows under the pointer.`),
     rows.children.length === 0 ? empty('people', 'Nothing happened yet', 'Enrolments, changes and removals appear here.') : h('div', { class: 'card table-wrap', tabindex: '0', role: 'region', 'aria-label': 'Audit log' }, h('table', {},
       h('thead', {}, h('tr', {}, ['Entry', 'Time', 'Action', 'By', 'About', 'Hash'].map((t) => h('th', { scope: 'col' }, t)))), rows)), more);
 }

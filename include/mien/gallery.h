@@ -216,10 +216,13 @@ typedef struct mien_receipt {
     char audit_hash[65];
 } mien_receipt;
 
-/** Remove a person: templates, pictures, name, key; then empty the WAL, clear the index, and search every
- *  file of the gallery for bytes of it.
+/** Remove a person: templates, pictures, name, key, and what could be undone about it; then empty the WAL,
+ * clear the index, and search every file of the gallery for bytes of it. Once the removal is committed the
+ * call succeeds; what could not be shown (another program kept the WAL from being emptied for busy_ms, a file
+ * could not be read) is receipt->verified = 0 and a line in the log.
  *  @param do_not_enrol  1: keep a keyed digest of the name and of the template's coarse form, so that the
- * person is refused next time (see docs/privacy.md for what that can and cannot do) */
+ *                       person is refused next time (docs/privacy.md: what that can and cannot do)
+ *  @cost  a pass over the file, about a second per gigabyte */
 MIEN_API MIEN_MUST_USE mien_status mien_gallery_remove(mien_gallery *gallery, int64_t person,
                                                        int do_not_enrol, mien_receipt *ret, mien_error *err);
 /** Remove one face of a person; the person stays. */
@@ -232,7 +235,8 @@ MIEN_API MIEN_MUST_USE mien_status mien_gallery_expire(mien_gallery *gallery, mi
 /** Write the receipt as JSON text. E_LIMIT when it does not fit. */
 MIEN_API MIEN_MUST_USE mien_status mien_receipt_json(const mien_receipt *receipt, char *ret, size_t capacity,
                                                      mien_error *err);
-/** Note that a person was recognised now, for policies that expire who was not seen. */
+/** Note that a person was recognised now, for policies that expire who was not seen. Written at most once a
+ *  minute and person, and not an entry of the audit chain: a camera would fill it. */
 MIEN_API MIEN_MUST_USE mien_status mien_gallery_seen(mien_gallery *gallery, int64_t person, mien_error *err);
 
 /* ---- search ---- */
@@ -296,8 +300,9 @@ MIEN_API MIEN_MUST_USE mien_status mien_gallery_verify(mien_gallery *gallery, mi
 MIEN_API MIEN_MUST_USE mien_status mien_gallery_backup(mien_gallery *gallery, const char *path,
                                                        mien_gallery_progress progress, void *user,
                                                        mien_error *err);
-/** Write people as JSON lines: a first line about the gallery, then one person a line with faces, consent,
- * and, where asked, templates and pictures as base64. One person (subject access) or all (0). */
+/** Write people as JSON lines (docs/gallery.md): a first line about the gallery, then one person a line with
+ *  faces, consent, and, where asked, templates and pictures as base64. One person (subject access) or all
+ * (0). E_EXISTS when there is a file of that name. An entry of the audit chain, unless opened to read. */
 typedef struct mien_export_opts {
     size_t struct_size;
     int64_t person;
@@ -311,15 +316,19 @@ MIEN_API MIEN_MUST_USE mien_status mien_gallery_export(mien_gallery *gallery, co
                                                        const mien_export_opts *opts,
                                                        mien_gallery_progress progress, void *user,
                                                        mien_error *err);
-/** Add the people of an export with templates of the same model; lines that do not fit are reported through
- * fn and skipped.
- *  @param ret_people, ret_faces  what was added */
+/** Add the people of an export with templates of the same model, in one transaction. Lines that do not fit,
+ *  names that the gallery has already and people on the do-not-enrol list are told through fn and skipped.
+ *  @param ret_people, ret_faces  what was added
+ *  @return MIEN_OK; E_NOT_FOUND, E_IO, E_GALLERY_FORMAT (not an export), E_GALLERY_MODEL, and as for changes
+ */
 MIEN_API MIEN_MUST_USE mien_status mien_gallery_import(mien_gallery *gallery, const char *path,
                                                        mien_fault_fn fn, void *user, size_t *ret_people,
                                                        size_t *ret_faces, mien_error *err);
 /** Give the gallery to another embedder: every face with a kept picture is embedded anew by `embed`, in one
- * transaction; people of whom no picture is kept are listed through fn and, with drop = 1, removed; without,
- * E_NOT_FOUND and nothing is changed. */
+ *  transaction; faces without one are left behind. People of whom no picture is kept are listed through fn
+ *  and, with drop = 1, removed; without, E_NOT_FOUND and nothing is changed. The handle goes on with the new
+ *  embedder; those of other processes get E_GALLERY_MODEL from now on.
+ *  @pre  no other handle of mien_gallery_open_beside() is left: E_ARG */
 typedef mien_status (*mien_reembed_fn)(void *user, const void *image, size_t image_bytes,
                                        const mien_face *face, float *ret_vec, mien_error *err);
 MIEN_API MIEN_MUST_USE mien_status mien_gallery_migrate(mien_gallery *gallery, const mien_model *embedder,
@@ -327,7 +336,8 @@ MIEN_API MIEN_MUST_USE mien_status mien_gallery_migrate(mien_gallery *gallery, c
                                                         mien_fault_fn fn, void *user,
                                                         mien_gallery_progress progress, void *progress_user,
                                                         mien_error *err);
-/** Change the key: only the wrapping of the gallery's key is written anew. */
+/** Change the key of an encrypted gallery: only the wrapping of the gallery's key is written anew. E_ARG for
+ *  one that is not encrypted: export it and import it into a new one made with a key. */
 MIEN_API MIEN_MUST_USE mien_status mien_gallery_rekey(mien_gallery *gallery, const char *passphrase,
                                                       const void *key, size_t key_bytes, mien_error *err);
 

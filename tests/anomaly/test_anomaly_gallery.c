@@ -480,8 +480,8 @@ static void run_all(bool key)
     vfs_install(); /* for the allocations too: it does not wait for the disk */
     for (size_t i = 0; i < MIEN_COUNTOF(calls); i++)
         if (!getenv("MIEN_GALLERY_CALL") || strcmp(getenv("MIEN_GALLERY_CALL"), calls[i].name) == 0) {
-            each_allocation(&calls[i], tries_of(20 + (long)i % 5));
-            each_io(&calls[i], tries_of(20 + (long)i % 5));
+            each_allocation(&calls[i], tries_of(12 + (long)i % 5));
+            each_io(&calls[i], tries_of(12 + (long)i % 5));
         }
     vfs_remove();
 }

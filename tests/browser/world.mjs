@@ -41,6 +41,8 @@ export async function startServer(mien) {
   let out = '', err = '';
   child.stdout.on('data', (d) => { out += d; });
   child.stderr.on('data', (d) => { err += d; });
+  process.on('exit', () => child.kill());
+  process.on('SIGTERM', () => process.exit(143));
   const ended = new Promise((done) => child.on('exit', done));
   for (let i = 0; i < 400 && !/^\s*mien_\S+$/m.test(out); i++) {
     if (child.exitCode === 2 && /without/.test(err)) skip('built without the server');
