@@ -10,7 +10,7 @@
 enum { BATCH_FACES = 64, BATCH_PICTURES = 256, BATCH_BYTES = 64 << 20, KEPT_MAX_BYTES = 16 << 20 };
 
 /* A face of a person who is there already is refused as somebody else's below the similarity that this share
- * of strangers reaches: 3 in 1,000 pictures of the person fall under it, and 19 in 20 of strangers
+ * of strangers reaches: 2 in 1,000 pictures of the person fall under it, and 19 in 20 of strangers
  * (docs/identify.md). */
 static const double UNLIKE_FMR = 0.05;
 

@@ -88,8 +88,9 @@ MIEN_API void mien_quality_gate_init(mien_quality_gate *gate);
 MIEN_API MIEN_MUST_USE mien_status mien_quality_measure(mien_image_view image, const mien_face *face,
                                                         mien_quality *ret, mien_error *err);
 
-/** Say what is against a face: TOO_SMALL, TOO_DARK, TOO_BRIGHT, TOO_BLURRED, TOO_TURNED or CUT_OFF, the first
- * that holds in that order (blur cannot be told in the dark); MIEN_REASON_NONE when it passes.
+/** Say what is against a face: TOO_TURNED, TOO_SMALL, TOO_DARK, TOO_BRIGHT, TOO_BLURRED or CUT_OFF, the first
+ * that holds in that order (a profile has no distance of the eyes, and blur cannot be told in the dark);
+ *  MIEN_REASON_NONE when it passes.
  *  @param gate  NULL for the defaults */
 MIEN_API mien_reason mien_quality_reason(const mien_quality *quality, const mien_quality_gate *gate);
 

@@ -47,6 +47,8 @@ mien_reason mien_quality_reason(const mien_quality *q, const mien_quality_gate *
     mien_quality_gate_init(&g);
     if (gate)
         memcpy(&g, gate, gate->struct_size < sizeof g ? gate->struct_size : sizeof g);
+    if (!(fabsf(q->yaw_deg) <= g.max_yaw_deg) || !(fabsf(q->pitch_deg) <= g.max_pitch_deg))
+        return MIEN_REASON_TOO_TURNED;
     if (!(q->eye_distance_px >= g.min_eye_distance_px))
         return MIEN_REASON_TOO_SMALL;
     if (!(q->brightness >= g.min_brightness))
@@ -55,8 +57,6 @@ mien_reason mien_quality_reason(const mien_quality *q, const mien_quality_gate *
         return MIEN_REASON_TOO_BRIGHT;
     if (!(q->sharpness >= g.min_sharpness))
         return MIEN_REASON_TOO_BLURRED;
-    if (!(fabsf(q->yaw_deg) <= g.max_yaw_deg) || !(fabsf(q->pitch_deg) <= g.max_pitch_deg))
-        return MIEN_REASON_TOO_TURNED;
     if (!(q->inside >= g.min_inside))
         return MIEN_REASON_CUT_OFF;
     return MIEN_REASON_NONE;
