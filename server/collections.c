@@ -76,10 +76,21 @@ bool collections_open(api_server *s, char *fault, size_t capacity)
     return true;
 }
 
-static void shut(api_collection *c)
+/* A curve is lent to calls that run: it stays until the server stops. Some kilobytes for each collection removed; without
+ * memory for the list it is never freed, which is safe too. */
+static void retire(collections *all, mien_curve *curve)
+{
+    mien_curve **more = curve ? realloc(all->retired, (all->n_retired + 1) * sizeof *more) : NULL;
+    if (!more)
+        return;
+    all->retired = more;
+    more[all->n_retired++] = curve;
+}
+
+static void shut(collections *all, api_collection *c)
 {
     mien_gallery_free(c->master);
-    mien_curve_free(c->curve);
+    retire(all, c->curve);
     c->master = NULL;
     c->curve = NULL;
     c->generation++;
@@ -88,7 +99,10 @@ static void shut(api_collection *c)
 void collections_close(api_server *s)
 {
     for (size_t i = 0; i < s->collections.n; i++)
-        shut(&s->collections.items[i]);
+        shut(&s->collections, &s->collections.items[i]);
+    for (size_t i = 0; i < s->collections.n_retired; i++)
+        mien_curve_free(s->collections.retired[i]);
+    free(s->collections.retired);
     pthread_mutex_destroy(&s->collections.lock);
 }
 
@@ -252,7 +266,7 @@ mien_status collection_remove(api_server *s, const char *name, mien_error *err)
                    : "there is no collection of this name");
     } else {
         char path[600];
-        shut(c);
+        shut(&s->collections, c);
         for (size_t i = 0; i < sizeof beside / sizeof *beside; i++) {
             snprintf(path, sizeof path, "%s%s", c->path, beside[i]);
             if (unlink(path) && errno != ENOENT) {

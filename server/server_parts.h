@@ -27,6 +27,8 @@ typedef struct collections {
     api_collection items[SERVER_MAX_COLLECTIONS];
     size_t n;
     char folder[512];
+    mien_curve **retired; /* of collections that were removed while a worker may have held them */
+    size_t n_retired;
 } collections;
 
 /* One worker's tools; used by its thread alone. */
@@ -77,7 +79,7 @@ bool collections_open(api_server *s, char *ret_fault, size_t capacity);
 void collections_close(api_server *s);
 /* The call's collection through this worker's handle; NULL: answered. The audit actor is the call's key. */
 mien_gallery *collection_of(api_call *c);
-/* The curve in force for the call's collection; lent until the collection is closed. */
+/* The curve in force for the call's collection; lent until the server stops. */
 const mien_curve *collection_curve(api_call *c);
 mien_status collection_make(api_server *s, const char *name, const char *purpose, mien_error *err);
 mien_status collection_remove(api_server *s, const char *name, mien_error *err);

@@ -83,8 +83,8 @@ static void key_is_found_by_its_token_alone(void **state)
     assert_false(keys_check(k, "mien_1_", &got));
     /* the secret is nowhere in the files */
     snprintf(wal, sizeof wal, "%s-wal", path);
-    assert_false(file_holds(path, strrchr(token, '_') + 1));
-    assert_false(file_holds(wal, strrchr(token, '_') + 1));
+    assert_false(file_holds(path, strchr(token + 5, '_') + 1));
+    assert_false(file_holds(wal, strchr(token + 5, '_') + 1));
     keys_close(k);
     k = opened();
     assert_true(keys_check(k, token, &got));
