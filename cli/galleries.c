@@ -1,6 +1,5 @@
 /* What the verbs of galleries share; see galleries.h. */
 #include "galleries.h"
-#include <math.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
