@@ -1,82 +1,9 @@
-/* mien gallery create, info, list, show: what is in a gallery. */
+/* mien gallery info, list, show: what is in a gallery. */
 #include "galleries.h"
 #include <stdlib.h>
 #include <string.h>
 
 enum { TEXT, JSON, CSV };
-
-/* ---- create ---- */
-
-typedef struct create_opts {
-    cli_gallery_common base; /* first */
-    const char *purpose, *model;
-} create_opts;
-
-static const cli_option create_options[] = {
-    { .name = "purpose",
-      .kind = CLI_TEXT,
-      .offset = offsetof(create_opts, purpose),
-      .value = "TEXT",
-      .hint = CLI_NOTHING,
-      .brief = "what the gallery is for, as people are told" },
-    { .name = "model",
-      .letter = 'm',
-      .kind = CLI_TEXT,
-      .offset = offsetof(create_opts, model),
-      .value = "M",
-      .hint = CLI_MODELS,
-      .brief = "model whose templates it will hold: name or path" },
-    { 0 },
-};
-
-static int run_create(void *p, int argc, char **argv)
-{
-    const create_opts *opts = p;
-    cli_models models = { NULL, NULL };
-    mien_gallery *gallery = NULL;
-    const char *path = NULL;
-    int rc = cli_gallery_operand(&cli_verb_gallery_create, &opts->base, 0, CLI_NO_MORE, &argc, &argv, &path);
-    if (rc == CLI_YES)
-        rc = cli_models_load(&models, false, NULL, true, opts->model);
-    const cli_gallery_how how = { .mode = MIEN_GALLERY_CREATE,
-                                  .embedder = models.embed,
-                                  .purpose = opts->purpose };
-    if (rc == CLI_YES)
-        rc = cli_gallery_open(&opts->base, path, &how, &gallery);
-    if (rc == CLI_YES) {
-        cli_plain_text(stdout, path);
-        puts(": made");
-    }
-    mien_gallery_free(gallery);
-    cli_models_free(&models);
-    return rc;
-}
-
-static const cli_example create_examples[] = {
-    { "make a gallery", "mien gallery create office.gallery --purpose 'opening the door'" },
-    { "make one that only a key file opens",
-      "head -c 32 /dev/urandom > office.key && mien gallery create office.gallery --key-file office.key" },
-    { NULL, NULL },
-};
-
-const cli_verb cli_verb_gallery_create = {
-    .name = "gallery create",
-    .operands = "G",
-    .brief = "make an empty gallery",
-    .about = "A gallery is one file (beside it lie G-wal, G-shm and G-index while it is used). It holds the "
-             "templates of "
-             "one model; `mien enroll` makes it by itself when there is none.\n\nWith --passphrase or "
-             "--key-file everything in "
-             "it is encrypted, each person with a key of its own. Whoever has the key can read it, nobody "
-             "else; without "
-             "the key it is lost.",
-    .exits = "0 made, 2 usage, 3 it exists already, 4 no model",
-    .tables = { cli_gallery_options, create_options, cli_key_options },
-    .examples = create_examples,
-    .opts_bytes = sizeof(create_opts),
-    .hint = CLI_FILES,
-    .run = run_create,
-};
 
 /* ---- info ---- */
 
