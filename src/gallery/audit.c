@@ -174,9 +174,10 @@ static mien_status read_batch(mien_gallery *g, int64_t after, stored *batch, siz
     bool row = true;
     mien_status st = mien__sql_open(g, MIEN__SQL_AUDIT_AFTER, &s, err, "i", after);
     while (!st && n < limit && !(st = mien__sql_row(g, s, &row, err)) && row)
-        if (!(st = read_entry(g, s, &batch[n], err))) {
-            settle(&batch[n]);
-            n++;
+        if (!(st = mien__sql_ascending(g, after, sqlite3_column_int64(s, 0), err)) &&
+            !(st = read_entry(g, s, &batch[n], err))) {
+            after = batch[n].e.number;
+            settle(&batch[n++]);
         }
     mien__sql_end(g, s);
     if (st)
@@ -252,6 +253,8 @@ mien_status mien__audit_verify(mien_gallery *g, mien_fault_fn fn, void *user, mi
     while (!st && !(st = mien__sql_row(g, s, &row, err)) && row) {
         stored e;
         mien_error damage = MIEN_ERROR_INIT;
+        if ((st = mien__sql_ascending(g, number, sqlite3_column_int64(s, 0), err)))
+            break;
         number++;
         const mien_status read = read_entry(g, s, &e, &damage);
         if (read == MIEN_E_NOMEM) {

@@ -159,6 +159,14 @@ mien_status mien__sql_row(mien_gallery *g, sqlite3_stmt *stmt, bool *ret_row, mi
     return MIEN_OK;
 }
 
+mien_status mien__sql_ascending(const mien_gallery *g, int64_t before, int64_t number, mien_error *err)
+{
+    if (number > before)
+        return MIEN_OK;
+    return mien__fail(err, MIEN_E_GALLERY_CORRUPT, "the rows of %.120s are out of order (%lld after %lld)",
+                      g->shared->path, (long long)number, (long long)before);
+}
+
 void mien__sql_end(mien_gallery *g, sqlite3_stmt *stmt)
 {
     if (!stmt)

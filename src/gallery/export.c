@@ -171,7 +171,7 @@ static void put_all(exporter *x, mien_gallery_progress progress, void *user)
 {
     sqlite3_stmt *s = NULL;
     bool row = true;
-    int64_t total = 1;
+    int64_t total = 1, before = 0;
     const int64_t one = x->opts->person;
     x->st = one ? mien__sql_open(x->g, MIEN__SQL_PERSON_GET, &s, x->err, "i", one)
                 : mien__sql_open(x->g, MIEN__SQL_PERSON_AFTER, &s, x->err, "i", (int64_t)0);
@@ -179,8 +179,11 @@ static void put_all(exporter *x, mien_gallery_progress progress, void *user)
         x->st = mien__sql_number(x->g, MIEN__SQL_COUNT_PEOPLE, 0, &total, x->err, "");
     while (!x->st && !(x->st = mien__sql_row(x->g, s, &row, x->err)) && row) {
         mien__record r;
-        if ((x->st = mien__record_read(x->g, s, mien__clock_ms(), &r, x->err)))
+        const int64_t id = sqlite3_column_int64(s, 0);
+        if ((x->st = mien__sql_ascending(x->g, before, id, x->err)) ||
+            (x->st = mien__record_read(x->g, s, mien__clock_ms(), &r, x->err)))
             break;
+        before = id;
         put_person(x, &r);
         mien__record_free(&r);
         if (!x->st && progress && progress(user, x->people, (uint64_t)total) != 0)

@@ -99,8 +99,9 @@ static mien_status read_batch(mien_gallery *g, int64_t person, int64_t after, it
     if (!st)
         st = mien__sql_open(g, MIEN__SQL_FACE_AFTER, &s, err, "ii", person, after);
     while (!st && n < BATCH && !(st = mien__sql_row(g, s, &row, err)) && row)
-        if (!(st = read_face(g, s, key, &batch[n], err)))
-            n++;
+        if (!(st = mien__sql_ascending(g, after, sqlite3_column_int64(s, C_ID), err)) &&
+            !(st = read_face(g, s, key, &batch[n], err)))
+            after = batch[n++].face.id;
     mien__sql_end(g, s);
     sodium_memzero(key, sizeof key);
     if (st)

@@ -170,6 +170,7 @@ static mien_status load_all(mien_gallery *g, mien__finder *f, mien_error *err)
 {
     sqlite3_stmt *s = NULL;
     bool row = true;
+    int64_t before = 0;
     float vec[MIEN__DIM_MAX];
     mien_index *fresh = NULL;
     mien_status st = mien_index_new(&f->opts, &fresh, err);
@@ -179,8 +180,12 @@ static mien_status load_all(mien_gallery *g, mien__finder *f, mien_error *err)
     f->index = fresh;
     f->n = 0;
     st = mien__sql_open(g, MIEN__SQL_TEMPLATE_ALL, &s, err, "");
-    while (!st && !(st = mien__sql_row(g, s, &row, err)) && row)
-        st = take_row(g, f, s, sqlite3_column_int64(s, 0), 1, vec, err);
+    while (!st && !(st = mien__sql_row(g, s, &row, err)) && row) {
+        const int64_t person = sqlite3_column_int64(s, 0);
+        if (!(st = mien__sql_ascending(g, before, person, err)))
+            st = take_row(g, f, s, person, 1, vec, err);
+        before = person;
+    }
     mien__sql_end(g, s);
     sodium_memzero(vec, (size_t)g->shared->dim * sizeof *vec);
     return st;

@@ -111,6 +111,9 @@ mien_status mien__sql_open(mien_gallery *g, mien__sql id, sqlite3_stmt **ret, mi
 /* Step: *ret_row says whether there is a row. */
 mien_status mien__sql_row(mien_gallery *g, sqlite3_stmt *stmt, bool *ret_row, mien_error *err);
 void mien__sql_end(mien_gallery *g, sqlite3_stmt *stmt); /* accepts NULL */
+/* Rows come in ascending order of their numbers, or the file is damaged: a walk that goes on from the last
+ * number seen would not end. */
+mien_status mien__sql_ascending(const mien_gallery *g, int64_t before, int64_t number, mien_error *err);
 /* Open, step to the end, end. */
 mien_status mien__sql_run(mien_gallery *g, mien__sql id, mien_error *err, const char *types, ...);
 /* The first column of the first row; `fallback` when there is no row or it is NULL. */

@@ -142,7 +142,8 @@ static mien_status each_person(mover *m, mien_status (*fn)(mover *, int64_t, mie
     mien_status st = MIEN_OK;
     while (!st && !(st = mien__sql_number(m->g, MIEN__SQL_PERSON_NEXT_ID, 0, &next, err, "i", after)) &&
            next > 0) {
-        st = fn(m, next, err);
+        if (!(st = mien__sql_ascending(m->g, after, next, err)))
+            st = fn(m, next, err);
         after = next;
     }
     return st;

@@ -37,7 +37,8 @@ static mien_status read_batch(mien_gallery *g, int64_t *after, const char *match
     const int64_t now = mien__clock_ms();
     mien_status st = mien__sql_open(g, MIEN__SQL_PERSON_AFTER, &s, err, "i", *after);
     while (!st && n < limit && !(st = mien__sql_row(g, s, &row, err)) && row) {
-        if ((st = mien__record_read(g, s, now, &batch[n], err)))
+        if ((st = mien__sql_ascending(g, *after, sqlite3_column_int64(s, 0), err)) ||
+            (st = mien__record_read(g, s, now, &batch[n], err)))
             break;
         *after = batch[n].person.id;
         if (match && !contains(batch[n].name, match))

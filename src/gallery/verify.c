@@ -187,13 +187,17 @@ static mien_status check_people(check *c, mien_error *err)
     const size_t dim = (size_t)c->g->shared->dim;
     sqlite3_stmt *s = NULL;
     bool row = true;
+    int64_t before = 0;
     float *const vec = mien_alloc_array(2 * dim, sizeof *vec);
     double *const scratch = mien_alloc_array(2 * dim, sizeof *scratch);
     mien_status st = vec && scratch ? MIEN_OK : mien__nomem(err, 2 * dim * sizeof *scratch);
     if (!st)
         st = mien__sql_open(c->g, MIEN__SQL_PERSON_AFTER, &s, err, "i", (int64_t)0);
     while (!st && !(st = mien__sql_row(c->g, s, &row, err)) && row)
-        st = check_person(c, s, vec, scratch, err);
+        if (!(st = mien__sql_ascending(c->g, before, sqlite3_column_int64(s, 0), err))) {
+            before = sqlite3_column_int64(s, 0);
+            st = check_person(c, s, vec, scratch, err);
+        }
     mien__sql_end(c->g, s);
     mien_free_secret(vec, 2 * dim * sizeof *vec);
     mien_free_secret(scratch, 2 * dim * sizeof *scratch);
