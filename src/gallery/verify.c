@@ -51,14 +51,39 @@ static mien_status take(check *c, mien_status st, const mien_error *e, mien_erro
 
 /* ---- SQLite ---- */
 
+/* A page that could not be read for want of memory or for a disk's fault is reported among the damages, with
+ * SQLite's code: that is no damage. */
+static mien_status unreadable(check *c, const char *text, mien_error *err)
+{
+    static const char mark[] = "error code=";
+    const char *at = text ? strstr(text, mark) : NULL;
+    int code = 0;
+    if (!at)
+        return MIEN_OK;
+    for (at += sizeof mark - 1; *at >= '0' && *at <= '9' && code < 100000; at++)
+        code = code * 10 + (*at - '0');
+    mien_error e = MIEN_ERROR_INIT;
+    const mien_status st = mien__db_fail(c->g, code, "check", &e);
+    if (st == MIEN_E_GALLERY_CORRUPT)
+        return MIEN_OK;
+    if (err)
+        *err = e;
+    return st;
+}
+
 static mien_status check_rows_of(check *c, const char *sql, const char *what, mien_error *err)
 {
     sqlite3_stmt *s = NULL;
     int rc = sqlite3_prepare_v2(c->g->db, sql, -1, &s, NULL);
     while (rc == SQLITE_OK && (rc = sqlite3_step(s)) == SQLITE_ROW) {
         const char *const text = (const char *)sqlite3_column_text(s, 0);
-        if (!text || strcmp(text, "ok") != 0)
-            fault(c, "%s: %.180s", what, text ? text : "");
+        const mien_status st = text ? unreadable(c, text, err) : mien__nomem(err, 1);
+        if (st) {
+            sqlite3_finalize(s);
+            return st;
+        }
+        if (strcmp(text, "ok") != 0)
+            fault(c, "%s: %.180s", what, text);
         rc = SQLITE_OK;
     }
     sqlite3_finalize(s);
