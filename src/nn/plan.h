@@ -152,10 +152,6 @@ mien_status mien__plan_step_of(mien__planner *p, const mien__node *n, mien__step
 mien_status mien__plan_lower_pending_affine(mien__planner *p, uint32_t v);
 /* Copy a part (see part_of) to a plain tensor of its own. */
 mien_status mien__plan_lower_part(mien__planner *p, uint32_t v);
-/* Is this an activation that fits behind another operation? Fills act and parameters. */
-bool mien__plan_activation(const mien__planner *p, const mien__node *n, mien__act *ret_act, float *ret_alpha,
-                           float *ret_beta);
-
 /* Place every root slot; sets slot offsets and memory_bytes (plan_memory.c). */
 mien_status mien__plan_place(mien__plan *p, mien_error *err);
 

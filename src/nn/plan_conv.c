@@ -6,6 +6,7 @@
  * one.
  */
 #include "nn/plan.h"
+#include "nn/lower.h"
 #include "nn/ops/op_table.h"
 #include "nn/ops/op_util.h"
 #include <stdio.h>
@@ -30,7 +31,7 @@ static bool activation_of(const mien__planner *p, const mien__node *n, int64_t c
 {
     *ret_slope = NULL;
     if (n->op != MIEN__OP_PRelu)
-        return mien__plan_activation(p, n, ret_act, ret_alpha, ret_beta);
+        return mien__act_of(n, ret_act, ret_alpha, ret_beta);
     const float *slope = mien__plan_const_f32(p, n->inputs[1]);
     const int64_t count = mien__tensor_elems(&p->v[n->inputs[1]].t);
     if (!slope || (count != 1 && count != channels))
@@ -153,33 +154,13 @@ static void pack_conv(void *ctx, void *dst)
     c->k->conv_pack(c->plan, c->w, dst);
 }
 
-/* Sizes, strides and padding of the node as the table wants them. */
+/* The node as the table wants it; false where a tensor has no blocked form. */
 static bool describe_conv(const mien__planner *p, const mien__node *n, mien__conv *ret)
 {
     const mien__tensor *x = &p->v[n->inputs[0]].t, *w = &p->v[n->inputs[1]].t, *y = &p->v[n->outputs[0]].t;
-    const mien__window win = mien__op_window_checked(n, w->dims[2], w->dims[3]);
     if (!mien__plan_bytes(p, x, MIEN__BLOCKED) || !mien__plan_bytes(p, y, MIEN__BLOCKED))
         return false;
-    *ret = (mien__conv){
-        .n = (int)x->dims[0],
-        .ic = (int)x->dims[1],
-        .ih = (int)x->dims[2],
-        .iw = (int)x->dims[3],
-        .oc = (int)y->dims[1],
-        .oh = (int)y->dims[2],
-        .ow = (int)y->dims[3],
-        .kh = (int)win.kh,
-        .kw = (int)win.kw,
-        .sh = (int)win.sh,
-        .sw = (int)win.sw,
-        .dh = (int)win.dh,
-        .dw = (int)win.dw,
-        .pt = (int)win.pt,
-        .pl = (int)win.pl,
-        .pb = (int)win.pb,
-        .pr = (int)win.pr,
-        .groups = (int)mien__node_int(n, MIEN__ATTR_GROUP, 1),
-    };
+    mien__conv_of(n, x, w, y, ret);
     return true;
 }
 

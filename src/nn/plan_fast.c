@@ -5,35 +5,10 @@
  * over them.
  */
 #include "nn/plan.h"
+#include "nn/lower.h"
 #include "nn/ops/op_table.h"
 #include "nn/ops/op_util.h"
 #include <string.h>
-
-bool mien__plan_activation(const mien__planner *p, const mien__node *n, mien__act *ret_act, float *ret_alpha,
-                           float *ret_beta)
-{
-    static const struct {
-        mien__op op;
-        mien__act act;
-    } kinds[] = {
-        { MIEN__OP_Relu, MIEN__ACT_RELU },
-        { MIEN__OP_LeakyRelu, MIEN__ACT_LEAKY },
-        { MIEN__OP_Sigmoid, MIEN__ACT_SIGMOID },
-        { MIEN__OP_Tanh, MIEN__ACT_TANH },
-        { MIEN__OP_HardSigmoid, MIEN__ACT_HSIGMOID },
-        { MIEN__OP_HardSwish, MIEN__ACT_HSWISH },
-        { MIEN__OP_Clip, MIEN__ACT_CLIP },
-        { MIEN__OP_Gelu, MIEN__ACT_GELU },
-    };
-    (void)p;
-    for (size_t i = 0; i < MIEN_COUNTOF(kinds); i++)
-        if (kinds[i].op == n->op) {
-            *ret_act = kinds[i].act;
-            mien__unary_params(n, ret_alpha, ret_beta);
-            return true;
-        }
-    return false;
-}
 
 bool mien__plan_has_blocked(const mien__planner *p, uint32_t v)
 {
@@ -147,7 +122,7 @@ static mien_status lower_activation(mien__planner *p, const mien__node *n, bool 
     mien__act act = MIEN__ACT_NONE;
     float alpha = 0.0f, beta = 0.0f;
     mien__step *s = NULL;
-    if (!mien__plan_activation(p, n, &act, &alpha, &beta) || mien__tensor_elems(&p->v[n->inputs[0]].t) < 1)
+    if (!mien__act_of(n, &act, &alpha, &beta) || mien__tensor_elems(&p->v[n->inputs[0]].t) < 1)
         return MIEN_OK;
     const int layout = mien__plan_has_blocked(p, n->inputs[0]) ? MIEN__BLOCKED : MIEN__PLAIN;
     const mien_status st =
@@ -216,8 +191,7 @@ static mien_status lower_binary(mien__planner *p, const mien__node *n, bool *ret
     const int layout = blocked ? MIEN__BLOCKED : MIEN__PLAIN;
     uint32_t out = n->outputs[0];
     const uint32_t user = mien__plan_sole_user(p, out);
-    const bool fuse =
-        user != MIEN__NO_NODE && mien__plan_activation(p, &p->g->nodes[user], &act, &alpha, &beta);
+    const bool fuse = user != MIEN__NO_NODE && mien__act_of(&p->g->nodes[user], &act, &alpha, &beta);
     if (fuse) {
         out = p->g->nodes[user].outputs[0];
         p->done[user] = true;

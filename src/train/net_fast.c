@@ -2,6 +2,7 @@
  * kernels of the tables. Per-channel parameters are copied to padded arrays at each pass, because the
  * optimiser writes the plain ones; weights are packed anew after each change.
  */
+#include "nn/lower.h"
 #include "nn/ops/op_table.h"
 #include "nn/ops/op_util.h"
 #include "train/net_plan.h"
@@ -48,30 +49,6 @@ static void conv_backward(mien__net *n, mien__tstep *s)
                            n->pool);
 }
 
-static void describe_conv(const mien__node *node, const mien__tensor *x, const mien__tensor *w,
-                          const mien__tensor *y, mien__conv *ret)
-{
-    const mien__window win = mien__op_window_checked(node, w->dims[2], w->dims[3]);
-    *ret = (mien__conv){ .n = (int)x->dims[0],
-                         .ic = (int)x->dims[1],
-                         .ih = (int)x->dims[2],
-                         .iw = (int)x->dims[3],
-                         .oc = (int)y->dims[1],
-                         .oh = (int)y->dims[2],
-                         .ow = (int)y->dims[3],
-                         .kh = (int)win.kh,
-                         .kw = (int)win.kw,
-                         .sh = (int)win.sh,
-                         .sw = (int)win.sw,
-                         .dh = (int)win.dh,
-                         .dw = (int)win.dw,
-                         .pt = (int)win.pt,
-                         .pl = (int)win.pl,
-                         .pb = (int)win.pb,
-                         .pr = (int)win.pr,
-                         .groups = (int)mien__node_int(node, MIEN__ATTR_GROUP, 1) };
-}
-
 /* Bytes to a zeroed block of the network. */
 static mien_status block_bytes(mien__net *n, size_t bytes, void **ret, mien_error *err)
 {
@@ -97,7 +74,7 @@ static mien_status take_conv(mien__net *n, const mien__node *node, bool *ret_tak
     if (b != (uint32_t)MIEN__NO_VALUE &&
         n->params[n->v[b].param].trainable != n->params[n->v[w].param].trainable)
         return MIEN_OK;
-    describe_conv(node, &n->v[x].t, &n->v[w].t, &n->v[y].t, &c);
+    mien__conv_of(node, &n->v[x].t, &n->v[w].t, &n->v[y].t, &c);
     c.src_plain = from_input && c.ic <= 4 && c.groups == 1;
     if (c.src_plain && (!n->k->conv_plan(&c, n->o.threads, &plan) || !n->tk->conv_dw_can(&c)))
         c.src_plain = false;
@@ -230,19 +207,6 @@ static void bn_backward(mien__net *n, mien__tstep *s)
 static bool activation_of(const mien__net *n, const mien__node *node, int64_t channels, mien__act *ret_act,
                           float *ret_alpha, float *ret_beta, uint32_t *ret_slope)
 {
-    static const struct {
-        mien__op op;
-        mien__act act;
-    } kinds[] = {
-        { MIEN__OP_Relu, MIEN__ACT_RELU },
-        { MIEN__OP_LeakyRelu, MIEN__ACT_LEAKY },
-        { MIEN__OP_Sigmoid, MIEN__ACT_SIGMOID },
-        { MIEN__OP_Tanh, MIEN__ACT_TANH },
-        { MIEN__OP_HardSigmoid, MIEN__ACT_HSIGMOID },
-        { MIEN__OP_HardSwish, MIEN__ACT_HSWISH },
-        { MIEN__OP_Clip, MIEN__ACT_CLIP },
-        { MIEN__OP_Gelu, MIEN__ACT_GELU },
-    };
     *ret_slope = MIEN__T_NONE;
     if (node->op == MIEN__OP_PRelu) {
         const uint32_t slope = node->inputs[1];
@@ -252,13 +216,7 @@ static bool activation_of(const mien__net *n, const mien__node *node, int64_t ch
         *ret_slope = n->v[slope].param;
         return true;
     }
-    for (size_t i = 0; i < MIEN_COUNTOF(kinds); i++)
-        if (kinds[i].op == node->op) {
-            *ret_act = kinds[i].act;
-            mien__unary_params(node, ret_alpha, ret_beta);
-            return true;
-        }
-    return false;
+    return mien__act_of(node, ret_act, ret_alpha, ret_beta);
 }
 
 /* Fill what activation and normalisation have in common; padded arrays included. */
