@@ -124,7 +124,7 @@ static void result_free(identify_result *r)
 static mien_status decide(const identify_run *run, identify_face *f, mien_error *err)
 {
     const double similarity = f->n_candidates ? f->candidates[0].similarity : -1;
-    const mien_search_size size = cli_search_size(&run->info);
+    const mien_search_size size = mien_search_size_of(&run->info);
     mien_search_decision *d = &f->decision;
     if (run->curve)
         return isnan(run->opts->threshold)

@@ -9,11 +9,6 @@
 /* A batch is written after so many faces, pictures or bytes of kept pictures. */
 enum { BATCH_FACES = 64, BATCH_PICTURES = 256, BATCH_BYTES = 64 << 20, KEPT_MAX_BYTES = 16 << 20 };
 
-/* A face of a person who is there already is refused as somebody else's below the similarity that this share
- * of strangers reaches: 2 in 1,000 pictures of the person fall under it, and 19 in 20 of strangers
- * (docs/identify.md). */
-static const double UNLIKE_FMR = 0.05;
-
 void enroll_result_free(enroll_result *r)
 {
     free(r->vec);
@@ -154,8 +149,6 @@ static bool to_enrol(const enroll_run *run, const enroll_result *r)
 static mien_status set_thresholds(enroll_run *run, mien_error *err)
 {
     mien_gallery_info info;
-    mien_search_decision d;
-    mien_estimate unlike;
     run->other_threshold = 2;
     run->unlike_threshold = -2;
     if (!run->curve)
@@ -163,72 +156,10 @@ static mien_status set_thresholds(enroll_run *run, mien_error *err)
     mien_status st = mien_gallery_info_of(run->gallery, &info, err);
     if (st != MIEN_OK)
         return st;
-    mien_search_size size = cli_search_size(&info);
+    mien_search_size size = mien_search_size_of(&info);
     size.n_people += run->n_to_enrol; /* at most so many more */
-    st = mien_curve_decide(run->curve, -1, &size, run->opts->fpir, &d, err);
-    if (st != MIEN_OK)
-        return st;
-    run->other_threshold = d.threshold;
-    if (mien_curve_threshold(run->curve, UNLIKE_FMR, &unlike, NULL) == MIEN_OK)
-        run->unlike_threshold = unlike.value;
-    return MIEN_OK;
-}
-
-/* ---- new people: pictures that come together are held against each other ---- */
-
-/* Is this a picture of `name` that counts? */
-static bool is_of(const enroll_run *run, const enroll_result *r, const char *name)
-{
-    return to_enrol(run, r) && !strcmp(r->job->name, name);
-}
-
-/* The picture most like all others of the person: a majority outvotes a wrong one, whichever came first. */
-static const enroll_result *medoid(const enroll_run *run, const char *name)
-{
-    const enroll_result *best = NULL;
-    double best_sum = 0;
-    for (size_t i = 0; i < run->n_pending; i++) {
-        const enroll_result *r = run->pending[i];
-        double sum = 0;
-        if (!is_of(run, r, name))
-            continue;
-        for (size_t k = 0; k < run->n_pending; k++)
-            if (k != i && is_of(run, run->pending[k], name))
-                sum += mien_cosine(r->vec, run->pending[k]->vec, run->dim);
-        if (!best || sum > best_sum)
-            best = r, best_sum = sum;
-    }
-    return best;
-}
-
-/* Refuse what is unlike the others. The gallery does so with people whom it knows already. */
-static void judge_new_person(enroll_run *run, const char *name)
-{
-    const enroll_result *middle = medoid(run, name);
-    for (size_t i = 0; middle && i < run->n_pending; i++) {
-        enroll_result *r = run->pending[i];
-        if (r == middle || !is_of(run, r, name))
-            continue;
-        const double similarity = mien_cosine(r->vec, middle->vec, run->dim);
-        if (similarity < run->unlike_threshold) {
-            r->reason = MIEN_REASON_UNLIKE_THE_PERSON;
-            r->enrolled.similarity = similarity;
-            run->n_to_enrol--;
-        }
-    }
-}
-
-static void judge_new_people(enroll_run *run)
-{
-    for (size_t i = 0; i < run->n_pending && !run->opts->force; i++) {
-        const char *name = run->pending[i]->job->name;
-        int64_t person = 0;
-        bool seen = !to_enrol(run, run->pending[i]);
-        for (size_t k = 0; k < i && !seen; k++)
-            seen = is_of(run, run->pending[k], name);
-        if (!seen && mien_gallery_find(run->gallery, name, &person, NULL) == MIEN_E_NOT_FOUND)
-            judge_new_person(run, name);
-    }
+    return mien_curve_enrolment(run->curve, &size, run->opts->fpir, &run->other_threshold,
+                                &run->unlike_threshold, err);
 }
 
 static void fill(const enroll_run *run, const enroll_result *r, mien_enrolment *e)
@@ -254,8 +185,6 @@ static mien_status enrol_batch(enroll_run *run, mien_error *err)
 {
     size_t n = 0;
     mien_status st = set_thresholds(run, err);
-    if (st == MIEN_OK)
-        judge_new_people(run);
     mien_enrolment *items = cli_alloc(run->n_to_enrol, sizeof *items);
     mien_enrolled *told = cli_alloc(run->n_to_enrol, sizeof *told);
     for (size_t i = 0; i < run->n_pending && st == MIEN_OK; i++) {

@@ -329,12 +329,6 @@ int cli_curve_of(mien_gallery *gallery, const mien_model *embedder, mien_curve *
     return st == MIEN_OK || st == MIEN_E_NOT_FOUND ? CLI_YES : cli_fail(&err);
 }
 
-mien_search_size cli_search_size(const mien_gallery_info *info)
-{
-    const double pictures = info->n_people ? (double)info->n_faces / (double)info->n_people : 1;
-    return (mien_search_size){ info->n_people, pictures < 1 ? 1 : pictures > 1000 ? 1000 : pictures };
-}
-
 int cli_gallery_progress(void *user, uint64_t done, uint64_t total)
 {
     (void)user;

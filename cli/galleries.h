@@ -85,7 +85,6 @@ bool cli_confirm(const char *question, bool *ret_terminal);
 /* Make the curve that decisions of a gallery stand on: its own calibration, else its model's. Returns the
  * exit code; *ret stays NULL when neither has one. */
 int cli_curve_of(mien_gallery *gallery, const mien_model *embedder, mien_curve **ret);
-mien_search_size cli_search_size(const mien_gallery_info *info);
 /* The progress bar as the library's long work calls it. */
 int cli_gallery_progress(void *user, uint64_t done, uint64_t total);
 

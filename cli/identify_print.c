@@ -182,7 +182,7 @@ static void print_summary(const identify_run *run)
 {
     mien_search_decision d;
     char rate[64];
-    const mien_search_size size = cli_search_size(&run->info);
+    const mien_search_size size = mien_search_size_of(&run->info);
     if (!run->n_faces || !run->curve || !run->info.n_people)
         return;
     const mien_status st = isnan(run->opts->threshold)

@@ -157,7 +157,7 @@ static mien_status refresh(watch_people *p, mien_error *err)
     const mien_status st = mien_gallery_info_of(p->gallery, &info, err);
     if (st != MIEN_OK || info.sequence == p->sequence)
         return st;
-    const mien_search_size size = cli_search_size(&info);
+    const mien_search_size size = mien_search_size_of(&info);
     p->n = info.n_people;
     p->pictures = size.pictures;
     p->sequence = info.sequence;

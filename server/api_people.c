@@ -217,12 +217,17 @@ static size_t list_pictures(api_call *c, picture **ret)
     return n;
 }
 
-/* The similarity at which somebody else is "the same": one stranger in ten thousand. */
-static double other_threshold(api_call *c)
+/* What faces are judged by: one stranger in a hundred may look like somebody else of the gallery. */
+static mien_status judge_by(api_call *c, mien_gallery *g, size_t n, double *ret_other, double *ret_unlike,
+                            mien_error *err)
 {
-    mien_estimate t;
-    const mien_curve *curve = collection_curve(c);
-    return curve && mien_curve_threshold(curve, 1e-4, &t, NULL) == MIEN_OK ? t.value : 2;
+    mien_gallery_info info;
+    const mien_status st = mien_gallery_info_of(g, &info, err);
+    if (st)
+        return st;
+    mien_search_size size = mien_search_size_of(&info);
+    size.n_people += n; /* at most so many more */
+    return mien_curve_enrolment(collection_curve(c), &size, 0.01, ret_other, ret_unlike, err);
 }
 
 static json_t *outcome_json(const picture *p, const mien_enrolled *e)
@@ -268,6 +273,10 @@ static mien_status enrol_all(api_call *c, mien_gallery *g, const enrol_plan *pla
     mien_enrolment items[MAX_PICTURES];
     mien_enrolled got[MAX_PICTURES];
     size_t at[MAX_PICTURES], m = 0;
+    double other = 2, unlike = -2;
+    mien_status st = judge_by(c, g, n, &other, &unlike, err);
+    if (st)
+        return st;
     for (size_t i = 0; i < n; i++) {
         outcomes[i] = (mien_enrolled){ .person = plan->person, .reason = all[i].reason };
         if (all[i].reason)
@@ -283,11 +292,12 @@ static mien_status enrol_all(api_call *c, mien_gallery *g, const enrol_plan *pla
         items[m].image_bytes = plan->keep ? all[i].seen.bytes : 0;
         items[m].image_digest = all[i].digest;
         items[m].consent = plan->has_consent ? &plan->consent : NULL;
-        items[m].other_threshold = other_threshold(c);
+        items[m].other_threshold = other;
+        items[m].unlike_threshold = unlike;
         items[m].force = plan->force;
         at[m++] = i;
     }
-    const mien_status st = m ? mien_gallery_enrol(g, items, m, got, err) : MIEN_OK;
+    st = m ? mien_gallery_enrol(g, items, m, got, err) : MIEN_OK;
     for (size_t k = 0; !st && k < m; k++)
         outcomes[at[k]] = got[k];
     return st;

@@ -167,20 +167,11 @@ static bool open_search(api_call *c, search *s)
         return false;
     s->top = (size_t)top;
     s->curve = collection_curve(c);
-    if (!s->curve) {
-        api_fail(c, 409, "NOT_CALIBRATED", "the model is not calibrated: no threshold can be stated");
-        return false;
-    }
     if (mien_gallery_info_of(s->gallery, &info, &err)) {
         api_fail_status(c, &err);
         return false;
     }
-    const size_t live = info.n_people - info.n_expired;
-    s->size =
-        (mien_search_size){ live,
-                            live ? (double)info.n_faces / (double)(info.n_people ? info.n_people : 1) : 1 };
-    if (s->size.pictures < 1)
-        s->size.pictures = 1;
+    s->size = mien_search_size_of(&info);
     return true;
 }
 

@@ -119,8 +119,6 @@ static mien_status open_master(api_server *s, api_collection *c, const char *pur
                                mien_error *err)
 {
     mien_gallery_opts o = MIEN_GALLERY_OPTS_INIT;
-    char *calibration = NULL;
-    mien_error none = MIEN_ERROR_INIT;
     o.mode = make                          ? MIEN_GALLERY_CREATE
              : !strcmp(c->name, "default") ? MIEN_GALLERY_OPEN_OR_CREATE
                                            : MIEN_GALLERY_WRITE;
@@ -138,10 +136,8 @@ static mien_status open_master(api_server *s, api_collection *c, const char *pur
         c->device = file.st_dev;
         c->inode = file.st_ino;
     }
-    if (mien_gallery_text(c->master, "calibration", &calibration, &none) == MIEN_OK &&
-        mien_curve_of_json(calibration, strlen(calibration), &c->curve, &none) != MIEN_OK)
-        c->curve = NULL; /* the model's is used, and info says so */
-    mien_text_free(calibration);
+    if (mien_curve_of_gallery(c->master, s->embed, &c->curve, NULL))
+        c->curve = NULL; /* what is kept is no curve: the model's is used */
     return MIEN_OK;
 }
 

@@ -67,9 +67,8 @@ static bool search_threshold(api_call *c, mien_gallery *g, double *ret)
         api_fail_status(c, &err);
         return false;
     }
-    const double pictures = info.n_people ? (double)info.n_faces / (double)info.n_people : 1;
-    const mien_search_size size = { info.n_people, pictures < 1 ? 1 : pictures };
-    if (curve && info.n_people && mien_curve_decide(curve, -1, &size, 0.01, &d, &err) == MIEN_OK)
+    const mien_search_size size = mien_search_size_of(&info);
+    if (size.n_people && mien_curve_decide(curve, -1, &size, 0.01, &d, &err) == MIEN_OK)
         *ret = d.threshold;
     return true;
 }

@@ -167,6 +167,12 @@ typedef struct mien_search_size {
                           hundredths: docs/decide.md */
 } mien_search_size;
 
+struct mien_gallery_info; /* <mien/gallery.h> */
+
+/** What a search of a gallery goes through: its people but those expired, who are never matched, and the mean
+ *  number of their pictures. */
+MIEN_API mien_search_size mien_search_size_of(const struct mien_gallery_info *info);
+
 /** Estimate which fraction of strangers would find somebody at or above `similarity`.
  *  Method: a stranger p is taken for one of n with 1 - (1 - F_p)^n, where F_p, how easily strangers resemble
  *  p, differs from stranger to stranger as the curve's spread says; docs/decide.md derives and measures it.
@@ -223,6 +229,15 @@ MIEN_API void mien_rate_words(const mien_estimate *rate, char *ret, size_t capac
  * of these 120 people at this similarity".
  *  @param ret  [capacity], always ended; 256 bytes are enough */
 MIEN_API void mien_search_words(const mien_search_decision *decision, char *ret, size_t capacity);
+
+/** The two cosines that an enrolment is judged by (mien_enrolment): from `ret_other` on another person of
+ *  the gallery looks the same, at the rate `fpir` for its size; below `ret_unlike`, which one pair of
+ *  strangers in twenty reaches, a picture is not of the person it is said to be of.
+ *  @param ret_unlike  -2 where the data do not support that rate
+ *  @return MIEN_OK; E_ARG */
+MIEN_API MIEN_MUST_USE mien_status mien_curve_enrolment(const mien_curve *curve, const mien_search_size *size,
+                                                        double fpir, double *ret_other, double *ret_unlike,
+                                                        mien_error *err);
 
 MIEN_END_DECLS
 

@@ -163,7 +163,8 @@ typedef struct mien_enrolment {
                                       LOOKS_LIKE_ANOTHER_PERSON; 2 to skip */
     int force;                   /**< 1: enrol against every reason but DO_NOT_ENROL */
     double unlike_threshold;     /**< cosine with the template that the person has, below which the face is
-                                    refused     with UNLIKE_THE_PERSON; -2 to skip */
+                                      refused with UNLIKE_THE_PERSON; of a new person: with the face most like
+                                      the others of the call; -2 to skip */
 } mien_enrolment;
 
 #define MIEN_ENROLMENT_INIT                                                                              \

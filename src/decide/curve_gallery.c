@@ -1,5 +1,6 @@
-/* Curves kept with a gallery: its text "calibration". Thresholds belong to a model, so a curve of another one
- * is refused when it is to be kept, and passed over when the gallery has been moved to another model since.
+/* Curves and galleries: how large a search one makes, what enrolments are judged by, and the curve that is
+ * kept with it as its text "calibration". Thresholds belong to a model, so a curve of another one is refused
+ * when it is to be kept, and passed over when the gallery has been moved to another model since.
  */
 #include "decide/curve.h"
 #include <mien/gallery.h>
@@ -55,5 +56,31 @@ mien_status mien_curve_of_gallery(struct mien_gallery *gallery, const mien_model
         return mien_curve_of_model(model, ret, err);
     }
     *ret = curve;
+    return MIEN_OK;
+}
+
+mien_search_size mien_search_size_of(const struct mien_gallery_info *info)
+{
+    const double people = (double)info->n_people;
+    const double pictures = info->n_people ? (double)info->n_faces / people : 1;
+    return (mien_search_size){ .n_people = info->n_people - info->n_expired,
+                               .pictures = pictures < 1      ? 1
+                                           : pictures > 1000 ? 1000
+                                                             : pictures };
+}
+
+mien_status mien_curve_enrolment(const mien_curve *curve, const mien_search_size *size, double fpir,
+                                 double *ret_other, double *ret_unlike, mien_error *err)
+{
+    static const double unlike_fmr = 0.05;
+    mien_search_decision d;
+    mien_estimate unlike;
+    if (!ret_other || !ret_unlike)
+        return mien__fail(err, MIEN_E_ARG, "enrolment: a pointer is NULL");
+    const mien_status st = mien_curve_decide(curve, -1, size, fpir, &d, err);
+    if (st)
+        return st;
+    *ret_other = d.threshold;
+    *ret_unlike = mien_curve_threshold(curve, unlike_fmr, &unlike, NULL) == MIEN_OK ? unlike.value : -2;
     return MIEN_OK;
 }

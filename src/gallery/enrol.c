@@ -2,7 +2,8 @@
  * person touched gets its template anew, one change and one entry of the audit chain. All in one transaction.
  *
  * A face is compared with the people of the gallery through the search index, which knows what was committed,
- * and with those touched earlier in the same call one by one.
+ * and with those touched earlier in the same call one by one. Faces of a new person are held against each
+ * other first (enrol_new.c).
  */
 #include "gallery/gallery.h"
 #include "image/strip.h"
@@ -15,7 +16,7 @@ typedef struct touched {
     int64_t id;
     size_t faces;
     bool made, consent;
-    float *vec; /* template as it stands within the call */
+    float *vec; /* of the last face added in this call */
 } touched;
 
 typedef struct batch {
@@ -332,8 +333,11 @@ mien_status mien_gallery_enrol(mien_gallery *gallery, const mien_enrolment *item
         st = mien__model_check(gallery, err);
         if (!st && gallery->shared->finder)
             st = mien__finder_refresh(gallery, err);
+        if (!st)
+            st = mien__enrol_new(gallery, items, n, results, err);
         for (size_t i = 0; i < n && !st; i++)
-            st = enrol_one(&b, &items[i], &results[i], err);
+            if (!results[i].reason)
+                st = enrol_one(&b, &items[i], &results[i], err);
         if (!st)
             st = settle(&b, err);
         st = mien__write_end(gallery, st, err);

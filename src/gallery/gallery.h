@@ -289,6 +289,11 @@ mien_status mien__finder_search(mien_gallery *g, const float *probes, size_t n, 
 mien_status mien__face_add(mien_gallery *g, const uint8_t *key, int64_t person, const mien_enrolment *e,
                            int64_t now_ms, int64_t *ret, mien_error *err);
 
+/* ---- enrol_new.c ---- */
+/* Within a write: mark in `ret` [n] the faces that are unlike the others of their new person. */
+mien_status mien__enrol_new(mien_gallery *g, const mien_enrolment *items, size_t n, mien_enrolled *ret,
+                            mien_error *err);
+
 /* ---- refused.c: the do-not-enrol list ---- */
 /* Is somebody of that name (NULL: none), or with a template like this, on the list? */
 mien_status mien__refused(mien_gallery *g, const char *name, const float *vec, bool *ret, mien_error *err);

@@ -88,6 +88,40 @@ static void reasons_hold_and_force_overrides(void **state)
     mien_gallery_free(g);
 }
 
+/* Of faces that come together for a new person, the one unlike the others is refused, also when it comes
+ * first. */
+static void a_new_person_is_one_person(void **state)
+{
+    const fixture *const f = *state;
+    mien_gallery *const g = fixture_gallery(f, MIEN_GALLERY_CREATE, false);
+    float vec[4][DIM];
+    mien_enrolment e[4] = { MIEN_ENROLMENT_INIT, MIEN_ENROLMENT_INIT, MIEN_ENROLMENT_INIT,
+                            MIEN_ENROLMENT_INIT };
+    mien_enrolled r[4];
+    static const char *const names[] = { "Ada", "Ada", "Bea", "Ada" };
+    fixture_vec(9, 0, 0, vec[0]); /* somebody else */
+    fixture_vec(1, 1, 0.3, vec[1]);
+    fixture_vec(9, 1, 0.3, vec[2]); /* alone of its name: nothing to be unlike of */
+    fixture_vec(1, 2, 0.3, vec[3]);
+    for (int i = 0; i < 4; i++) {
+        e[i].name = names[i];
+        e[i].vec = vec[i];
+        e[i].unlike_threshold = 0.5;
+    }
+    OK(mien_gallery_enrol(g, e, 4, r, err));
+    assert_int_equal(r[0].reason, MIEN_REASON_UNLIKE_THE_PERSON);
+    assert_true(r[0].similarity < 0.5);
+    assert_int_equal(r[1].reason, MIEN_REASON_NONE);
+    assert_int_equal(r[2].reason, MIEN_REASON_NONE);
+    assert_int_equal(r[3].reason, MIEN_REASON_NONE);
+    assert_int_equal(r[3].person, r[1].person);
+    e[0].force = 1;
+    OK(mien_gallery_enrol(g, e, 1, r, err));
+    assert_int_equal(r[0].reason, MIEN_REASON_NONE);
+    clean(g);
+    mien_gallery_free(g);
+}
+
 /* Two new people in one call are compared with each other too; one bad item undoes the call. */
 static void a_call_is_one_transaction(void **state)
 {
@@ -313,13 +347,10 @@ static void a_removal_takes_the_journal_along(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(reasons_hold_and_force_overrides),
-        CASE(a_call_is_one_transaction),
-        CASE(fuse_leaves_out_a_stranger),
-        CASE(fuse_keeps_what_belongs),
-        CASE(merge_is_taken_back),
-        CASE(renames_are_taken_back_in_order),
-        CASE(split_is_taken_back),
+        CASE(reasons_hold_and_force_overrides),  CASE(a_new_person_is_one_person),
+        CASE(a_call_is_one_transaction),         CASE(fuse_leaves_out_a_stranger),
+        CASE(fuse_keeps_what_belongs),           CASE(merge_is_taken_back),
+        CASE(renames_are_taken_back_in_order),   CASE(split_is_taken_back),
         CASE(a_removal_takes_the_journal_along),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
