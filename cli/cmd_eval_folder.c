@@ -11,10 +11,8 @@
 #include <string.h>
 
 typedef struct folder_opts {
-    eval_common eval; /* first */
-    const char *model, *labels;
-    double fmr;
-    int aligned, flip, pictures, max_pairs;
+    eval_faces faces; /* first */
+    int max_pairs;
 } folder_opts;
 
 static const cli_option options[] = {
@@ -27,43 +25,6 @@ static const cli_option options[] = {
       .max = MIEN_EVAL_MAX_ROWS / 2,
       .brief = "compare at most so many pairs of each kind",
       .more = "Of more a sample is drawn with --seed: no pair twice, every person in proportion." },
-    { .name = "labels",
-      .kind = CLI_TEXT,
-      .offset = offsetof(folder_opts, labels),
-      .value = "FILE",
-      .hint = CLI_FILES,
-      .brief = "CSV of people: person and columns to group by",
-      .more = "A mated pair belongs to its person's group, a non-mated one to the group that both are of." },
-    { .name = "aligned",
-      .letter = 'a',
-      .kind = CLI_FLAG,
-      .offset = offsetof(folder_opts, aligned),
-      .brief = "pictures are crops already: find no faces" },
-    { .name = "flip",
-      .kind = CLI_FLAG,
-      .offset = offsetof(folder_opts, flip),
-      .rare = 1,
-      .brief = "average with the mirrored crop" },
-    { .name = "fmr",
-      .kind = CLI_REAL,
-      .offset = offsetof(folder_opts, fmr),
-      .value = "RATE",
-      .min = 1e-9,
-      .max = 0.5,
-      .brief = "decide at the model's threshold for this false match rate",
-      .more = "Without it and --threshold: at the model's default." },
-    { .name = "pictures",
-      .kind = CLI_FLAG,
-      .offset = offsetof(folder_opts, pictures),
-      .brief = "put the faces of the worst errors into the report",
-      .more = "Faces are personal data: the page then is to be kept like the photographs." },
-    { .name = "model",
-      .letter = 'm',
-      .kind = CLI_TEXT,
-      .offset = offsetof(folder_opts, model),
-      .value = "M",
-      .hint = CLI_MODELS,
-      .brief = "model that embeds: name or path" },
     { 0 },
 };
 
@@ -88,7 +49,7 @@ static int choose(folder_run *r)
     for (size_t i = 0; i < r->set.files.n; i++)
         people[i] = (int32_t)r->set.person[i];
     const mien_status st = mien_eval_choose_pairs(people, r->set.files.n, (size_t)r->opts->max_pairs,
-                                                  (uint64_t)r->opts->eval.seed, &r->pairs, &r->n_mated,
+                                                  (uint64_t)r->opts->faces.eval.seed, &r->pairs, &r->n_mated,
                                                   &r->n_nonmated, r->total, &err);
     free(people);
     return st == MIEN_OK ? CLI_YES : cli_fail_path(r->dir, &err);
@@ -136,10 +97,10 @@ static int report(folder_run *r, const mien_eval_table *table)
     mien_error err = MIEN_ERROR_INIT;
     mien_evaluation *e = NULL;
     mien_eval_picture *crops = NULL;
-    int rc = eval_model_threshold(r->models.embed, opts->fmr, &threshold, &from);
+    int rc = eval_model_threshold(r->models.embed, opts->faces.fmr, &threshold, &from);
     if (rc == CLI_YES && mien_model_fingerprint(r->models.embed, fingerprint, &err) != MIEN_OK)
         rc = cli_fail(&err);
-    eval_page page = { .opts = &opts->eval,
+    eval_page page = { .opts = &opts->faces.eval,
                        .kind = "folder",
                        .data = r->dir,
                        .matcher = mien_model_info_of(r->models.embed)->name,
@@ -154,8 +115,9 @@ static int report(folder_run *r, const mien_eval_table *table)
     if (rc == CLI_YES)
         rc = eval_measure(&page, threshold, &e);
     page.seconds = (cli_now_ms() - r->start) / 1e3;
-    if (rc == CLI_YES && opts->pictures && opts->eval.html)
-        page.crops = crops = eval_crops(e, &r->kits.items[0], r->models.embed, opts->aligned, path_of, r);
+    if (rc == CLI_YES && opts->faces.pictures && opts->faces.eval.html)
+        page.crops = crops =
+            eval_crops(e, &r->kits.items[0], r->models.embed, opts->faces.aligned, path_of, r);
     if (rc == CLI_YES)
         rc = eval_show(&page);
     if (e)
@@ -169,7 +131,7 @@ static int measure(folder_run *r)
 {
     mien_eval_table *table = NULL;
     labelled_embed(&r->set, &r->kits, (size_t)mien_model_info_of(r->models.embed)->embedding_len,
-                   r->opts->aligned, r->opts->eval.common.quiet);
+                   r->opts->faces.aligned, r->opts->faces.eval.common.quiet);
     if (cli_stopped())
         return CLI_YES;
     int rc = choose(r);
@@ -185,18 +147,19 @@ static int run(void *p, int argc, char **argv)
 {
     const folder_opts *opts = p;
     (void)argc;
-    if (opts->pictures && !opts->eval.html)
+    if (opts->faces.pictures && !opts->faces.eval.html)
         return cli_usage(&cli_verb_eval_folder, "--pictures goes with --html");
-    if (!isnan(opts->fmr) && !isnan(opts->eval.threshold))
+    if (!isnan(opts->faces.fmr) && !isnan(opts->faces.eval.threshold))
         return cli_usage(&cli_verb_eval_folder, "--fmr and --threshold exclude each other");
     folder_run r = { .opts = opts, .dir = argv[0], .start = cli_now_ms() };
-    int rc = opts->labels ? eval_read_labels(opts->labels, &r.labels) : CLI_YES;
+    int rc = opts->faces.labels ? eval_read_labels(opts->faces.labels, &r.labels) : CLI_YES;
     if (rc == CLI_YES)
         rc = labelled_read(&r.set, argv[0], true);
     if (rc == CLI_YES)
-        rc = cli_models_load(&r.models, !opts->aligned, opts->eval.common.detector, true, opts->model);
+        rc = cli_models_load(&r.models, !opts->faces.aligned, opts->faces.eval.common.detector, true,
+                             opts->faces.model);
     if (rc == CLI_YES)
-        rc = cli_kits_new(&r.kits, &r.models, &opts->eval.common, r.set.files.n, opts->flip);
+        rc = cli_kits_new(&r.kits, &r.models, &opts->faces.eval.common, r.set.files.n, opts->faces.flip);
     if (rc == CLI_YES)
         rc = measure(&r);
     mien_eval_choices_free(r.pairs);
@@ -225,7 +188,8 @@ const cli_verb cli_verb_eval_folder = {
         "their "
         "pairs are decided `different`, and left out of FMR and FNMR.",
     .exits = "0 measured, 2 usage, 3 a bad file, 4 no model",
-    .tables = { options, eval_output_options, cli_detector_options, cli_detect_options, cli_input_options },
+    .tables = { options, eval_faces_options, eval_output_options, cli_detector_options, cli_detect_options,
+                cli_input_options },
     .examples = examples,
     .opts_bytes = sizeof(folder_opts),
     .min_operands = 1,

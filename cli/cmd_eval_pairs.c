@@ -12,10 +12,8 @@
 #include <string.h>
 
 typedef struct pairs_opts {
-    eval_common eval; /* first */
-    const char *pairs, *images, *model, *scores, *labels;
-    double fmr;
-    int aligned, flip, pictures;
+    eval_faces faces; /* first */
+    const char *pairs, *images, *scores;
 } pairs_opts;
 
 static const cli_option options[] = {
@@ -38,49 +36,12 @@ static const cli_option options[] = {
       .value = "DIR",
       .hint = CLI_DIRS,
       .brief = "folder with NAME/NAME_0001.jpg, or what the CSV names (required)" },
-    { .name = "labels",
-      .kind = CLI_TEXT,
-      .offset = offsetof(pairs_opts, labels),
-      .value = "FILE",
-      .hint = CLI_FILES,
-      .brief = "CSV of people: person and columns to group by",
-      .more = "A mated pair belongs to its person's group, a non-mated one to the group that both are of." },
-    { .name = "aligned",
-      .letter = 'a',
-      .kind = CLI_FLAG,
-      .offset = offsetof(pairs_opts, aligned),
-      .brief = "pictures are crops already: find no faces" },
-    { .name = "flip",
-      .kind = CLI_FLAG,
-      .offset = offsetof(pairs_opts, flip),
-      .rare = 1,
-      .brief = "average with the mirrored crop" },
-    { .name = "fmr",
-      .kind = CLI_REAL,
-      .offset = offsetof(pairs_opts, fmr),
-      .value = "RATE",
-      .min = 1e-9,
-      .max = 0.5,
-      .brief = "decide at the model's threshold for this false match rate",
-      .more = "Without it and --threshold: at the model's default." },
     { .name = "scores",
       .kind = CLI_TEXT,
       .offset = offsetof(pairs_opts, scores),
       .value = "FILE",
       .hint = CLI_FILES,
       .brief = "write each pair's score as CSV" },
-    { .name = "pictures",
-      .kind = CLI_FLAG,
-      .offset = offsetof(pairs_opts, pictures),
-      .brief = "put the faces of the worst errors into the report",
-      .more = "Faces are personal data: the page then is to be kept like the photographs." },
-    { .name = "model",
-      .letter = 'm',
-      .kind = CLI_TEXT,
-      .offset = offsetof(pairs_opts, model),
-      .value = "M",
-      .hint = CLI_MODELS,
-      .brief = "model that embeds: name or path" },
     { 0 },
 };
 
@@ -193,10 +154,10 @@ static int report(pairs_run *r, const mien_eval_table *table)
     mien_error err = MIEN_ERROR_INIT;
     mien_evaluation *e = NULL;
     mien_eval_picture *crops = NULL;
-    int rc = eval_model_threshold(r->models.embed, opts->fmr, &threshold, &from);
+    int rc = eval_model_threshold(r->models.embed, opts->faces.fmr, &threshold, &from);
     if (rc == CLI_YES && mien_model_fingerprint(r->models.embed, fingerprint, &err) != MIEN_OK)
         rc = cli_fail(&err);
-    eval_page page = { .opts = &opts->eval,
+    eval_page page = { .opts = &opts->faces.eval,
                        .kind = "pairs",
                        .data = opts->pairs,
                        .matcher = mien_model_info_of(r->models.embed)->name,
@@ -210,9 +171,9 @@ static int report(pairs_run *r, const mien_eval_table *table)
     if (rc == CLI_YES)
         rc = eval_measure(&page, threshold, &e);
     page.seconds = (cli_now_ms() - r->start) / 1e3;
-    if (rc == CLI_YES && opts->pictures && opts->eval.html)
+    if (rc == CLI_YES && opts->faces.pictures && opts->faces.eval.html)
         page.crops = crops =
-            eval_crops(e, &r->kits.items[0], r->models.embed, opts->aligned, path_of, &r->pairs);
+            eval_crops(e, &r->kits.items[0], r->models.embed, opts->faces.aligned, path_of, &r->pairs);
     if (rc == CLI_YES)
         rc = eval_show(&page);
     if (e)
@@ -239,7 +200,7 @@ static int measure(pairs_run *r)
     mien_eval_table *table = NULL;
     take_pictures(r);
     labelled_embed(&r->set, &r->kits, (size_t)mien_model_info_of(r->models.embed)->embedding_len,
-                   opts->aligned, opts->eval.common.quiet);
+                   opts->faces.aligned, opts->faces.eval.common.quiet);
     if (cli_stopped())
         return CLI_YES;
     int rc = make_table(&r->pairs, &r->set, r->labels, &table);
@@ -258,18 +219,19 @@ static int run(void *p, int argc, char **argv)
     (void)argv;
     if (!opts->pairs || !opts->images)
         return cli_usage(&cli_verb_eval_pairs, "wanted: --pairs FILE and --images DIR");
-    if (opts->pictures && !opts->eval.html)
+    if (opts->faces.pictures && !opts->faces.eval.html)
         return cli_usage(&cli_verb_eval_pairs, "--pictures goes with --html");
-    if (!isnan(opts->fmr) && !isnan(opts->eval.threshold))
+    if (!isnan(opts->faces.fmr) && !isnan(opts->faces.eval.threshold))
         return cli_usage(&cli_verb_eval_pairs, "--fmr and --threshold exclude each other");
     pairs_run r = { .opts = opts, .start = cli_now_ms() };
-    int rc = opts->labels ? eval_read_labels(opts->labels, &r.labels) : CLI_YES;
+    int rc = opts->faces.labels ? eval_read_labels(opts->faces.labels, &r.labels) : CLI_YES;
     if (rc == CLI_YES)
         rc = pairs_read(&r.pairs, opts->pairs, opts->images);
     if (rc == CLI_YES)
-        rc = cli_models_load(&r.models, !opts->aligned, opts->eval.common.detector, true, opts->model);
+        rc = cli_models_load(&r.models, !opts->faces.aligned, opts->faces.eval.common.detector, true,
+                             opts->faces.model);
     if (rc == CLI_YES)
-        rc = cli_kits_new(&r.kits, &r.models, &opts->eval.common, r.pairs.n_images, opts->flip);
+        rc = cli_kits_new(&r.kits, &r.models, &opts->faces.eval.common, r.pairs.n_images, opts->faces.flip);
     if (rc == CLI_YES)
         rc = measure(&r);
     labelled_free(&r.set);
@@ -305,7 +267,8 @@ const cli_verb cli_verb_eval_pairs = {
         "the one near the middle counts. Pairs with a picture without a face count as `different` in the "
         "accuracy and are left out of the rest; so that nobody wins by giving up.",
     .exits = "0 measured, 2 usage, 3 a bad file, 4 no model",
-    .tables = { options, eval_output_options, cli_detector_options, cli_detect_options, cli_input_options },
+    .tables = { options, eval_faces_options, eval_output_options, cli_detector_options, cli_detect_options,
+                cli_input_options },
     .examples = examples,
     .opts_bytes = sizeof(pairs_opts),
     .hint = CLI_NOTHING,

@@ -4,6 +4,47 @@
 #include <stdlib.h>
 #include <string.h>
 
+const cli_option eval_faces_options[] = {
+    { .name = "labels",
+      .kind = CLI_TEXT,
+      .offset = offsetof(eval_faces, labels),
+      .value = "FILE",
+      .hint = CLI_FILES,
+      .brief = "CSV of people: person and columns to group by",
+      .more = "A mated pair belongs to its person's group, a non-mated one to the group that both are of." },
+    { .name = "aligned",
+      .letter = 'a',
+      .kind = CLI_FLAG,
+      .offset = offsetof(eval_faces, aligned),
+      .brief = "pictures are crops already: find no faces" },
+    { .name = "flip",
+      .kind = CLI_FLAG,
+      .offset = offsetof(eval_faces, flip),
+      .rare = 1,
+      .brief = "average with the mirrored crop" },
+    { .name = "fmr",
+      .kind = CLI_REAL,
+      .offset = offsetof(eval_faces, fmr),
+      .value = "RATE",
+      .min = 1e-9,
+      .max = 0.5,
+      .brief = "decide at the model's threshold for this false match rate",
+      .more = "Without it and --threshold: at the model's default." },
+    { .name = "pictures",
+      .kind = CLI_FLAG,
+      .offset = offsetof(eval_faces, pictures),
+      .brief = "put the faces of the worst errors into the report",
+      .more = "Faces are personal data: the page then is to be kept like the photographs." },
+    { .name = "model",
+      .letter = 'm',
+      .kind = CLI_TEXT,
+      .offset = offsetof(eval_faces, model),
+      .value = "M",
+      .hint = CLI_MODELS,
+      .brief = "model that embeds: name or path" },
+    { 0 },
+};
+
 int eval_model_threshold(const mien_model *model, double fmr, double *ret, char **ret_from)
 {
     const mien_model_info *info = mien_model_info_of(model);

@@ -5,6 +5,15 @@
 
 #include "eval_page.h"
 
+/* The first member of the options of verbs that embed what they judge. */
+typedef struct eval_faces {
+    eval_common eval; /* first */
+    const char *model, *labels;
+    double fmr;
+    int aligned, flip, pictures;
+} eval_faces;
+extern const cli_option eval_faces_options[];
+
 /* Threshold of the model's calibration at `fmr` (NaN: its default) and the words for it, to be freed. NaN and
  * NULL when the model has none; a rate asked for that it does not have is reported. */
 int eval_model_threshold(const mien_model *model, double fmr, double *ret, char **ret_from);
