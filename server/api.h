@@ -34,7 +34,6 @@ typedef struct api_route {
     unsigned scope; /* KEY_* */
     http_lane lane;
     size_t max_body; /* 0: none is taken */
-    int status;      /* of success, for the description */
     void (*run)(api_call *c);
 } api_route;
 

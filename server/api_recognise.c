@@ -283,11 +283,11 @@ done:
 }
 
 const api_route api_recognise[] = {
-    { "POST", "/v1/detect", API_KEY, KEY_RECOGNISE, HTTP_HEAVY, API_MAX_BODY, 200, run_detect },
-    { "POST", "/v1/compare", API_KEY, KEY_RECOGNISE, HTTP_HEAVY, API_MAX_BODY, 200, run_compare },
-    { "POST", "/v1/embed", API_KEY, KEY_ADMIN, HTTP_HEAVY, API_MAX_BODY, 200, run_embed },
-    { "POST", "/v1/identify", API_KEY, KEY_RECOGNISE, HTTP_HEAVY, API_MAX_BODY, 200, run_identify },
-    { "POST", "/v1/people/{person}/verify", API_KEY, KEY_RECOGNISE, HTTP_HEAVY, API_MAX_BODY, 200,
+    { "POST", "/v1/detect", API_KEY, KEY_RECOGNISE, HTTP_HEAVY, API_MAX_BODY, run_detect },
+    { "POST", "/v1/compare", API_KEY, KEY_RECOGNISE, HTTP_HEAVY, API_MAX_BODY, run_compare },
+    { "POST", "/v1/embed", API_KEY, KEY_ADMIN, HTTP_HEAVY, API_MAX_BODY, run_embed },
+    { "POST", "/v1/identify", API_KEY, KEY_RECOGNISE, HTTP_HEAVY, API_MAX_BODY, run_identify },
+    { "POST", "/v1/people/{person}/verify", API_KEY, KEY_RECOGNISE, HTTP_HEAVY, API_MAX_BODY,
       run_verify },
     { 0 },
 };

@@ -388,18 +388,18 @@ static void run_verify_face_embeddings(api_call *c)
 }
 
 const api_route api_compat[] = {
-    { "POST", COMPAT_RECOGNITION "/recognize", API_COMPAT, KEY_RECOGNISE, HTTP_HEAVY, API_MAX_BODY, 200, run_recognize },
-    { "POST", COMPAT_RECOGNITION "/faces/{image_id}/verify", API_COMPAT, KEY_RECOGNISE, HTTP_HEAVY, API_MAX_BODY, 200,
+    { "POST", COMPAT_RECOGNITION "/recognize", API_COMPAT, KEY_RECOGNISE, HTTP_HEAVY, API_MAX_BODY, run_recognize },
+    { "POST", COMPAT_RECOGNITION "/faces/{image_id}/verify", API_COMPAT, KEY_RECOGNISE, HTTP_HEAVY, API_MAX_BODY,
       run_verify_face },
-    { "POST", COMPAT_RECOGNITION "/embeddings/recognize", API_COMPAT, KEY_RECOGNISE, HTTP_LIGHT, COMPAT_SMALL, 200,
+    { "POST", COMPAT_RECOGNITION "/embeddings/recognize", API_COMPAT, KEY_RECOGNISE, HTTP_LIGHT, COMPAT_SMALL,
       run_recognize_embeddings },
-    { "POST", COMPAT_RECOGNITION "/embeddings/faces/{image_id}/verify", API_COMPAT, KEY_RECOGNISE, HTTP_LIGHT, COMPAT_SMALL, 200,
+    { "POST", COMPAT_RECOGNITION "/embeddings/faces/{image_id}/verify", API_COMPAT, KEY_RECOGNISE, HTTP_LIGHT, COMPAT_SMALL,
       run_verify_face_embeddings },
-    { "POST", "/api/v1/detection/detect", API_COMPAT, KEY_RECOGNISE, HTTP_HEAVY, API_MAX_BODY, 200,
+    { "POST", "/api/v1/detection/detect", API_COMPAT, KEY_RECOGNISE, HTTP_HEAVY, API_MAX_BODY,
       run_detect },
-    { "POST", "/api/v1/verification/verify", API_COMPAT, KEY_RECOGNISE, HTTP_HEAVY, API_MAX_BODY, 200,
+    { "POST", "/api/v1/verification/verify", API_COMPAT, KEY_RECOGNISE, HTTP_HEAVY, API_MAX_BODY,
       run_verify_two },
-    { "POST", "/api/v1/verification/embeddings/verify", API_COMPAT, KEY_RECOGNISE, HTTP_LIGHT, COMPAT_SMALL, 200,
+    { "POST", "/api/v1/verification/embeddings/verify", API_COMPAT, KEY_RECOGNISE, HTTP_LIGHT, COMPAT_SMALL,
       run_verify_embeddings },
     { 0 },
 };

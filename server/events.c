@@ -1,4 +1,4 @@
-/* Events for those who listen (server-sent events): enrolments, changes, removals, recognitions, jobs. The
+/* Events for those who listen (server-sent events): enrolments, changes, removals, recognitions. The
  * newest are kept in a ring; a listener that falls behind skips ahead and is told so. Events name people by
  * number, never by name, and hold no template and no picture.
  */
@@ -110,6 +110,6 @@ static void run_events(api_call *c)
 }
 
 const api_route api_events[] = {
-    { "GET", "/v1/events", API_KEY, KEY_READ, HTTP_LIGHT, 0, 200, run_events },
+    { "GET", "/v1/events", API_KEY, KEY_READ, HTTP_LIGHT, 0, run_events },
     { 0 },
 };

@@ -35,7 +35,6 @@ static const char schema[] =
     "CREATE TABLE IF NOT EXISTS once(key INTEGER NOT NULL, name TEXT NOT NULL, what BLOB NOT NULL, status "
     "INTEGER NOT NULL,"
     " body TEXT, created INTEGER NOT NULL, PRIMARY KEY(key, name)) STRICT, WITHOUT ROWID;"
-    "CREATE TABLE IF NOT EXISTS setting(name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;"
     /* what a run that was cut off left half done */
     "DELETE FROM once WHERE status = 0;";
 
@@ -354,27 +353,6 @@ void once_end(keys *k, int64_t key, const char *name, int status, const char *bo
         run(k, prepare(k, "DELETE FROM once WHERE key = ? AND name = ?", "is", key, name));
     }
     pthread_mutex_unlock(&k->lock);
-}
-
-/* ---- settings ---- */
-
-char *keys_setting(keys *k, const char *name)
-{
-    pthread_mutex_lock(&k->lock);
-    sqlite3_stmt *st = prepare(k, "SELECT value FROM setting WHERE name = ?", "s", name);
-    char *value = st && sqlite3_step(st) == SQLITE_ROW ? strdup(text_at(st, 0)) : NULL;
-    sqlite3_finalize(st);
-    pthread_mutex_unlock(&k->lock);
-    return value;
-}
-
-bool keys_set_setting(keys *k, const char *name, const char *value)
-{
-    pthread_mutex_lock(&k->lock);
-    const bool ok =
-        run(k, prepare(k, "INSERT OR REPLACE INTO setting(name, value) VALUES(?,?)", "ss", name, value));
-    pthread_mutex_unlock(&k->lock);
-    return ok;
 }
 
 /* ---- scopes ---- */

@@ -51,10 +51,6 @@ once_state once_begin(keys *k, int64_t key, const char *idempotency, const uint8
 void once_end(keys *k, int64_t key, const char *idempotency, int status, const char *body,
               size_t bytes); /* status 0: forget */
 
-/* Settings of the server. The value is freed with free(); NULL when there is none. */
-char *keys_setting(keys *k, const char *name);
-bool keys_set_setting(keys *k, const char *name, const char *value);
-
 int64_t keys_now_ms(void);
 bool key_allows(const key_info *key, unsigned scope, const char *collection);
 /* "read,enrol" to bits; 0 when a word is unknown. */

@@ -44,7 +44,6 @@ struct kit {
 };
 
 typedef struct metrics metrics;
-typedef struct jobs jobs;
 typedef struct events events;
 
 struct api_server {
@@ -60,7 +59,6 @@ struct api_server {
     kit *heavy, *light;
     unsigned n_heavy, n_light;
     metrics *metrics;
-    jobs *jobs;
     events *events;
     int64_t started_ms;
 };

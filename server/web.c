@@ -48,8 +48,8 @@ static void run_openapi(api_call *c)
 }
 
 const api_route api_web[] = {
-    { "GET", "/", API_OPEN, 0, HTTP_LIGHT, 0, 200, run_index },
-    { "GET", "/v1/openapi.json", API_OPEN, 0, HTTP_LIGHT, 0, 200, run_openapi },
-    { "GET", "/web/{file}", API_OPEN, 0, HTTP_LIGHT, 0, 200, run_file },
+    { "GET", "/", API_OPEN, 0, HTTP_LIGHT, 0, run_index },
+    { "GET", "/v1/openapi.json", API_OPEN, 0, HTTP_LIGHT, 0, run_openapi },
+    { "GET", "/web/{file}", API_OPEN, 0, HTTP_LIGHT, 0, run_file },
     { 0 },
 };
