@@ -6,7 +6,7 @@ SOAK_RUNS ?= 1000
 SOAK_MINUTES ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build setup demo check test soak asan tsan fuzz bench bench-search bench-train parity accuracy docs cross format install deb clean
+.PHONY: help build setup demo check test soak asan tsan fuzz bench bench-search bench-gallery bench-train parity accuracy docs cross format install deb clean
 
 # $(call build,preset): configure if needed and build
 build = cmake --preset $(1) -DCMAKE_INSTALL_PREFIX=$(PREFIX) >build/$(1).log 2>&1 || { cat build/$(1).log; exit 1; }; \
@@ -58,6 +58,10 @@ bench: setup build ## measure speed beside the peers found on this machine
 
 bench-search: setup build ## measure the search index beside FAISS
 	@python3 bench/search.py $(BENCH_ARGS)
+
+bench-gallery: setup build ## measure how galleries grow, to a million people (4 GB of disk, some minutes)
+	@cmake --build --preset release --target bench_gallery bench_fuse >/dev/null
+	@for n in 1000 100000 1000000; do build/release/bench_gallery $$n; build/release/bench_gallery $$n encrypted; done
 
 bench-train: setup build ## measure training beside PyTorch
 	@cmake --build --preset release -j $(JOBS) --target mien_both >/dev/null

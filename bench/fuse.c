@@ -1,7 +1,7 @@
 /* Does one wrong picture among a person's few poison the template? Fusing with and without outlier rejection.
  *
  *   mien embed DIR --out faces.csv        # a folder per person
- *   bench_fuse faces.csv
+ *   build/release/bench_fuse faces.csv    # built by make bench-gallery
  *
  * People are parted in two by a hash of their name: on the first half the share is looked at, on the second
  * the table is reported. Of each person with more than M pictures, M make the template, the others are

@@ -1,6 +1,6 @@
-/* How a gallery grows: enrolling, opening, searching, removing and verifying at N people of 512 numbers each.
+/* How a gallery grows: enrolling, opening, searching, removing and verifying at N people, templates as the default model makes them.
  *
- *   gallery_growth N [encrypted] [FILE]
+ *   make bench-gallery, or build/release/bench_gallery N [encrypted] [FILE]
  *
  * Prints one JSON line. Templates are random unit vectors, one face a person; enrolment goes in calls of
  * 1,000 faces without comparison with the others. Times are medians where a thing is done more than once.
