@@ -1,4 +1,5 @@
-/* How a gallery grows: enrolling, opening, searching, removing and verifying at N people, templates as the default model makes them.
+/* How a gallery grows: enrolling, opening, searching, removing and verifying at N people, templates as the
+ * default model makes them.
  *
  *   make bench-gallery, or build/release/bench_gallery N [encrypted] [FILE]
  *
