@@ -13,7 +13,7 @@ static void run_health(api_call *c)
 {
     api_ok(c, 200,
            json_pack("{s:s,s:s,s:I}", "status", "ok", "version", mien_version(), "uptime_s",
-                     (json_int_t)((keys_now_ms() - c->server->started_ms) / 1000)));
+                     (json_int_t)((http_now_ms() - c->server->started_ms) / 1000)));
 }
 
 static void run_metrics(api_call *c)

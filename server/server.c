@@ -183,7 +183,7 @@ api_server *server_start(const server_opts *opts, char ret_admin[80], char *faul
     s->opts = *opts;
     s->n_heavy = opts->workers;
     s->n_light = 2;
-    s->started_ms = keys_now_ms();
+    s->started_ms = http_now_ms();
     bool ok = list_hosts(s) && (s->rates = rate_new(opts->rate, opts->burst)) &&
               (s->metrics = metrics_new()) && (s->events = events_new());
     ok = ok && (s->keys = open_keys(opts->data, fault, capacity)) && collections_open(s, fault, capacity);

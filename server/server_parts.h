@@ -60,7 +60,7 @@ struct api_server {
     unsigned n_heavy, n_light;
     metrics *metrics;
     events *events;
-    int64_t started_ms;
+    double started_ms; /* by http_now_ms() */
 };
 
 kit *server_kit(api_server *s, http_lane lane, unsigned worker);
