@@ -1,5 +1,5 @@
 /* mien serve: the local server with its page; mien serve key: one more API key. */
-#include "cli.h"
+#include "galleries.h"
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -70,7 +70,9 @@ static const cli_option serve_options[] = {
       .offset = offsetof(serve_opts, key_file),
       .value = "FILE",
       .hint = CLI_FILES,
-      .brief = "key of encrypted galleries; else MIEN_PASSPHRASE" },
+      .brief = "key of encrypted galleries",
+      .more = "Where a gallery takes a passphrase, it is that of MIEN_PASSPHRASE, or asked for at start on a "
+              "terminal." },
     { .name = "workers",
       .letter = 'w',
       .kind = CLI_INT,
@@ -156,32 +158,73 @@ static char *data_folder(const char *given)
                        : cli_format("%s/.local/share/mien/server", home ? home : ".");
 }
 
-/* The content of a key file; ends the program's verb with a message when it cannot be read. */
-static bool read_key(const char *path, uint8_t *ret, size_t capacity, size_t *ret_n)
+/* What opens encrypted galleries, in memory that is locked, and wiped when the server has stopped. */
+typedef struct secrets {
+    cli_secret key, passphrase;
+    bool told; /* why there is none was said already */
+} secrets;
+
+static void secrets_free(secrets *s)
 {
-    FILE *f = fopen(path, "rb");
-    *ret_n = f ? fread(ret, 1, capacity, f) : 0;
-    if (f)
-        fclose(f);
-    if (*ret_n < 32)
-        cli_say_path(path, "a key file holds at least 32 bytes");
-    return *ret_n >= 32;
+    cli_secret_free(&s->key);
+    cli_secret_free(&s->passphrase);
+}
+
+/* What the command line and the environment give. The environment's copy is wiped: a server lives long, and
+ * /proc shows it. */
+static int secrets_read(secrets *s, const char *key_file)
+{
+    char *const given = getenv("MIEN_PASSPHRASE");
+    if (key_file)
+        return cli_secret_read(&s->key, key_file);
+    if (!given || !*given)
+        return CLI_YES;
+    const int rc = cli_secret_ask(&s->passphrase, "", "MIEN_PASSPHRASE", false);
+    for (volatile char *c = given; *c; c++)
+        *c = ' ';
+    return rc;
+}
+
+static const char *ask_passphrase(void *ctx, const char *gallery)
+{
+    secrets *s = ctx;
+    s->told = true;
+    if (!isatty(STDIN_FILENO)) { /* a service: there may be a terminal, but nobody at it */
+        cli_say_path(
+            gallery,
+            "it is encrypted: put its passphrase into MIEN_PASSPHRASE, or start on a terminal to be asked");
+        return NULL;
+    }
+    return cli_secret_ask(&s->passphrase, gallery, "MIEN_PASSPHRASE", false) == CLI_YES ? s->passphrase.data
+                                                                                        : NULL;
+}
+
+static void say_where(const serve_opts *o, const api_server *s, const char *admin)
+{
+    const char *scheme = o->cert ? "https" : "http";
+    if (!strncmp(server_address(s), "unix:", 5))
+        printf("listening on %s\n", server_address(s));
+    else
+        printf("listening on %s://%s/\n", scheme, server_address(s));
+    if (admin[0])
+        printf("first run: the admin key, shown this once and stored as a hash:\n\n    %s\n\n", admin);
+    fflush(stdout);
 }
 
 static int run_serve(void *opts, int argc, char **argv)
 {
     const serve_opts *o = opts;
     char admin[80], fault[512];
-    uint8_t key[4096];
-    size_t key_n = 0;
+    secrets secret = { { NULL, 0 }, { NULL, 0 }, false };
     (void)argc;
     (void)argv;
     if (!o->cert != !o->key) {
         cli_say("--tls-cert and --tls-key go together");
         return CLI_USAGE;
     }
-    if (o->key_file && !read_key(o->key_file, key, sizeof key, &key_n))
-        return CLI_INPUT;
+    int rc = secrets_read(&secret, o->key_file);
+    if (rc != CLI_YES)
+        return rc;
     char *data = data_folder(o->data);
     const server_opts so = { .listen = o->listen,
                              .tls_cert = o->cert,
@@ -190,9 +233,11 @@ static int run_serve(void *opts, int argc, char **argv)
                              .gallery = o->gallery,
                              .model = o->model,
                              .detector = o->detector,
-                             .passphrase = getenv("MIEN_PASSPHRASE"),
-                             .key = key_n ? key : NULL,
-                             .key_bytes = key_n,
+                             .passphrase = secret.passphrase.data,
+                             .key = secret.key.data,
+                             .key_bytes = secret.key.bytes,
+                             .ask = ask_passphrase,
+                             .ask_ctx = &secret,
                              .hosts = o->hosts,
                              .workers = o->workers ? (unsigned)o->workers : mien_cpu_count(),
                              .queue = (unsigned)o->queue,
@@ -205,25 +250,20 @@ static int run_serve(void *opts, int argc, char **argv)
                              .sandbox = !o->no_sandbox };
     cli_signals_install();
     api_server *s = server_start(&so, admin, fault, sizeof fault);
-    if (!s) {
-        cli_say("%s", fault);
-        free(data);
-        return CLI_INPUT;
+    if (s) {
+        say_where(o, s, admin);
+        while (!cli_stopped())
+            usleep(100000);
+        cli_say("stopping: what runs is finished first");
+        server_stop(s, 10000);
+    } else {
+        if (!secret.told || secret.passphrase.data)
+            cli_say("%s", fault);
+        rc = CLI_INPUT;
     }
-    const char *scheme = o->cert ? "https" : "http";
-    if (!strncmp(server_address(s), "unix:", 5))
-        printf("listening on %s\n", server_address(s));
-    else
-        printf("listening on %s://%s/\n", scheme, server_address(s));
-    if (admin[0])
-        printf("first run: the admin key, shown this once and stored as a hash:\n\n    %s\n\n", admin);
-    fflush(stdout);
-    while (!cli_stopped())
-        usleep(100000);
-    cli_say("stopping: what runs is finished first");
-    server_stop(s, 10000);
+    secrets_free(&secret);
     free(data);
-    return CLI_YES;
+    return rc;
 }
 #else
 static int run_serve(void *opts, int argc, char **argv)

@@ -1,6 +1,9 @@
 /* Collections: galleries by name. "default" is the file given with --gallery, or lies with the others in the
- * data folder as NAME.gallery. Each is opened when it is first asked for; workers open handles of their own
- * beside the first, which share its search index, and keep them until the collection's generation changes.
+ * data folder as NAME.gallery. Each is opened when it is first asked for, the default one at start; workers open handles of their
+ * own beside the first, which share its search index, and keep them until the collection's generation changes.
+ *
+ * One key or passphrase serves all that are encrypted. A passphrase is used where one is needed, so that galleries with and
+ * without may stand side by side; what is made new is encrypted with it.
  */
 #include "server_parts.h"
 #include <dirent.h>
@@ -123,15 +126,20 @@ static mien_status open_master(api_server *s, api_collection *c, const char *pur
              : !strcmp(c->name, "default") ? MIEN_GALLERY_OPEN_OR_CREATE
                                            : MIEN_GALLERY_WRITE;
     o.embedder = s->embed;
-    o.passphrase = s->opts.passphrase;
     o.key = s->opts.key;
     o.key_bytes = s->opts.key_bytes;
     o.actor = "server";
     o.purpose = purpose;
-    mien_status st = mien_gallery_open(c->path, &o, &c->master, err);
+    struct stat file;
+    mien_status st = MIEN_E_GALLERY_KEY;
+    if (!s->opts.passphrase || (!make && !stat(c->path, &file)))
+        st = mien_gallery_open(c->path, &o, &c->master, err);
+    if (st == MIEN_E_GALLERY_KEY && s->opts.passphrase) {
+        o.passphrase = s->opts.passphrase;
+        st = mien_gallery_open(c->path, &o, &c->master, err);
+    }
     if (st)
         return st;
-    struct stat file;
     if (!stat(c->path, &file)) {
         c->device = file.st_dev;
         c->inode = file.st_ino;
@@ -139,6 +147,39 @@ static mien_status open_master(api_server *s, api_collection *c, const char *pur
     if (mien_curve_of_gallery(c->master, s->embed, &c->curve, NULL))
         c->curve = NULL; /* what is kept is no curve: the model's is used */
     return MIEN_OK;
+}
+
+/* Whether a gallery that is there opens with a passphrase; asking with none costs no key derivation. */
+static bool wants_passphrase(const api_collection *c)
+{
+    mien_gallery_opts o = MIEN_GALLERY_OPTS_INIT;
+    mien_gallery *g = NULL;
+    mien_error err = MIEN_ERROR_INIT;
+    o.mode = MIEN_GALLERY_READ;
+    o.no_index = 1;
+    const mien_status st = mien_gallery_open(c->path, &o, &g, &err);
+    mien_gallery_free(g);
+    return st == MIEN_E_GALLERY_KEY && !strstr(err.message, "key file");
+}
+
+bool collections_unlock(api_server *s, char *fault, size_t capacity)
+{
+    mien_error err = MIEN_ERROR_INIT;
+    for (size_t i = 0; s->opts.ask && !s->opts.passphrase && !s->opts.key && i < s->collections.n; i++) {
+        const char *const path = s->collections.items[i].path;
+        if (!wants_passphrase(&s->collections.items[i]))
+            continue;
+        if (!(s->opts.passphrase = s->opts.ask(s->opts.ask_ctx, path))) {
+            snprintf(fault, capacity, "%.160s: the gallery is encrypted, and there is no passphrase", path);
+            return false;
+        }
+    }
+    api_collection *const first = find(&s->collections, "default");
+    struct stat file;
+    if (!first || stat(first->path, &file) || open_master(s, first, NULL, false, &err) == MIEN_OK)
+        return true;
+    snprintf(fault, capacity, "%.160s: %s", first->path, err.message);
+    return false;
 }
 
 static mien_gallery **slot_of(kit *k, const api_collection *c)
@@ -175,33 +216,46 @@ static bool is_in_place(const api_collection *c)
     return !stat(c->path, &file) && file.st_dev == c->device && file.st_ino == c->inode;
 }
 
+static mien_status say(mien_error *err, mien_status st, const char *what)
+{
+    err->status = st;
+    snprintf(err->message, sizeof err->message, "%s", what);
+    return st;
+}
+
+/* The collection with its first handle open, under the lock. *ret_gone: its file was removed or replaced. */
+static mien_status ready(api_server *s, const char *name, api_collection **ret, bool *ret_gone, mien_error *err)
+{
+    api_collection *found = *ret = find(&s->collections, name);
+    *ret_gone = false;
+    if (!found)
+        return say(err, MIEN_E_NOT_FOUND, "there is no collection of this name");
+    const mien_status st = found->master ? MIEN_OK : open_master(s, found, NULL, false, err);
+    if (st || is_in_place(found))
+        return st;
+    *ret_gone = true;
+    return say(err, MIEN_E_IO,
+               "the collection's file was removed or replaced: put it back, or start the server again");
+}
+
 mien_gallery *collection_of(api_call *c)
 {
     api_server *s = c->server;
     mien_error err = MIEN_ERROR_INIT;
+    api_collection *found = NULL;
     mien_gallery **slot = NULL;
     char actor[160];
-    mien_status st = MIEN_E_NOT_FOUND;
     bool gone = false;
     pthread_mutex_lock(&s->collections.lock);
-    api_collection *found = find(&s->collections, c->collection);
-    if (found) {
-        st = found->master ? MIEN_OK : open_master(s, found, NULL, false, &err);
-        gone = !st && !is_in_place(found);
-        if (!st && !gone) {
-            slot = slot_of(c->kit, found);
-            if (!*slot)
-                st = mien_gallery_open_beside(found->master, NULL, slot, &err);
-        }
+    mien_status st = ready(s, c->collection, &found, &gone, &err);
+    if (!st) {
+        slot = slot_of(c->kit, found);
+        if (!*slot)
+            st = mien_gallery_open_beside(found->master, NULL, slot, &err);
     }
     pthread_mutex_unlock(&s->collections.lock);
-    if (!found) {
-        api_fail(c, 404, "NO_COLLECTION", "there is no collection of this name");
-        return NULL;
-    }
-    if (gone) {
-        api_fail(c, 503, "GALLERY_GONE",
-                 "the collection's file was removed or replaced: put it back, or start the server again");
+    if (!found || gone) {
+        api_fail(c, found ? 503 : 404, found ? "GALLERY_GONE" : "NO_COLLECTION", "%s", err.message);
         return NULL;
     }
     snprintf(actor, sizeof actor, "key %lld %s", (long long)c->key.id, c->has_session ? "page" : "api");
@@ -212,6 +266,19 @@ mien_gallery *collection_of(api_call *c)
         return NULL;
     }
     return *slot;
+}
+
+mien_status collection_open(api_server *s, const char *name, const char *actor, mien_gallery **ret,
+                            mien_error *err)
+{
+    api_collection *found = NULL;
+    bool gone = false;
+    pthread_mutex_lock(&s->collections.lock);
+    mien_status st = ready(s, name, &found, &gone, err);
+    if (!st)
+        st = mien_gallery_open_beside(found->master, actor, ret, err);
+    pthread_mutex_unlock(&s->collections.lock);
+    return st;
 }
 
 const mien_curve *collection_curve(api_call *c)

@@ -45,6 +45,7 @@ struct kit {
 
 typedef struct metrics metrics;
 typedef struct events events;
+typedef struct jobs jobs;
 
 struct api_server {
     server_opts opts;
@@ -60,6 +61,7 @@ struct api_server {
     unsigned n_heavy, n_light;
     metrics *metrics;
     events *events;
+    jobs *jobs;
     double started_ms; /* by http_now_ms() */
 };
 
@@ -74,11 +76,17 @@ void compat_fail(api_call *c, int status, const char *code, const char *message)
 
 /* ---- collections.c ---- */
 bool collections_open(api_server *s, char *ret_fault, size_t capacity);
+/* Open the default collection if it is there, and ask for the passphrase if any needs one: a key that is missing or wrong is seen
+ * at start, not by the first caller. */
+bool collections_unlock(api_server *s, char *ret_fault, size_t capacity);
 void collections_close(api_server *s);
 /* The call's collection through this worker's handle; NULL: answered. The audit actor is the call's key. */
 mien_gallery *collection_of(api_call *c);
 /* The curve in force for the call's collection; lent until the server stops. */
 const mien_curve *collection_curve(api_call *c);
+/* A handle of its own for work outside of calls, to be freed by the caller; `actor` stands in the audit chain. */
+mien_status collection_open(api_server *s, const char *name, const char *actor, mien_gallery **ret,
+                            mien_error *err);
 mien_status collection_make(api_server *s, const char *name, const char *purpose, mien_error *err);
 mien_status collection_remove(api_server *s, const char *name, mien_error *err);
 typedef void (*collection_fn)(void *ctx, const char *name);

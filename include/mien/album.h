@@ -13,6 +13,7 @@
 
 #include <mien/cluster.h>
 #include <mien/face.h>
+#include <stdint.h>
 
 MIEN_BEGIN_DECLS
 
@@ -45,7 +46,9 @@ typedef struct mien_album_new_face {
     mien_face face; /**< px of the picture */
     float quality;  /**< higher is better: who represents a group; 0: too poor to be grouped, kept in no group
                          until somebody puts it into one */
-    const float *vec; /**< [dim] unit vector */
+    const float *vec;    /**< [dim] unit vector */
+    const uint8_t *crop; /**< a small picture of the face to keep, in any format, at most 1 MiB; NULL: none */
+    size_t crop_bytes;
 } mien_album_new_face;
 
 /** Ask whether the album holds this very picture. */
@@ -57,6 +60,22 @@ MIEN_API MIEN_MUST_USE mien_status mien_album_add(mien_album *album, const mien_
                                                   mien_error *err);
 /** Remove a picture and its faces; their vectors are overwritten in the file. E_NOT_FOUND. */
 MIEN_API MIEN_MUST_USE mien_status mien_album_remove(mien_album *album, const char *path, mien_error *err);
+
+/** Told of a picture and how many faces it has; the picture is lent. Return non-zero to stop. */
+typedef int (*mien_album_picture_fn)(void *user, const mien_album_picture *picture, size_t n_faces);
+/** Go through the pictures in order of their paths. The album must not be changed meanwhile.
+ *  @return MIEN_OK, also when stopped */
+MIEN_API MIEN_MUST_USE mien_status mien_album_pictures(mien_album *album, mien_album_picture_fn fn,
+                                                       void *user, mien_error *err);
+/** Copy a face's vector.
+ *  @param ret  [dim].  @return MIEN_OK; E_NOT_FOUND */
+MIEN_API MIEN_MUST_USE mien_status mien_album_vector(mien_album *album, int64_t face, float *ret,
+                                                     mien_error *err);
+/** Copy the small picture kept of a face.
+ *  @return MIEN_OK; E_NOT_FOUND: no such face, or none was kept
+ *  @ownership *ret_data is freed with mien_image_data_free() */
+MIEN_API MIEN_MUST_USE mien_status mien_album_crop(mien_album *album, int64_t face, uint8_t **ret_data,
+                                                   size_t *ret_bytes, mien_error *err);
 
 /** Count faces: all, and those of no group. */
 MIEN_API MIEN_MUST_USE mien_status mien_album_count(mien_album *album, size_t *ret_faces, size_t *ret_free,

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+enum { MAX_CROP = 1 << 20 };
 static const double NORM_TOLERANCE = 1e-3;
 
 static mien_status check_picture(const mien_album *a, const mien_album_picture *p, mien_error *err)
@@ -26,6 +27,8 @@ static mien_status check_face(const mien_album *a, const mien_album_new_face *f,
     if (!isfinite(shape) || !(fabs(sqrt(sum) - 1) <= NORM_TOLERANCE))
         return mien__fail(err, MIEN_E_ARG, "album: face %zu is not finite, or its vector not of unit length",
                           i);
+    if (f->crop_bytes > MAX_CROP || !f->crop != !f->crop_bytes)
+        return mien__fail(err, MIEN_E_LIMIT, "album: the picture kept of face %zu is empty or too large", i);
     return MIEN_OK;
 }
 
@@ -49,10 +52,13 @@ static mien_status add_face(mien_album *a, int64_t picture, const mien_album_new
 {
     mien_status st = mien__album_run(a, err, "INSERT INTO face VALUES(NULL, ?, NULL, ?, ?, 0, 0, 0)", "ibd",
                                      picture, (const void *)&f->face, sizeof f->face, (double)f->quality);
+    const int64_t id = sqlite3_last_insert_rowid(a->db);
     if (!st)
-        st = mien__album_run(a, err, "INSERT INTO template VALUES(?, ?)", "ib",
-                             (int64_t)sqlite3_last_insert_rowid(a->db), (const void *)f->vec,
+        st = mien__album_run(a, err, "INSERT INTO template VALUES(?, ?)", "ib", id, (const void *)f->vec,
                              a->dim * sizeof *f->vec);
+    if (!st && f->crop)
+        st = mien__album_run(a, err, "INSERT INTO crop VALUES(?, ?)", "ib", id, (const void *)f->crop,
+                             f->crop_bytes);
     return st;
 }
 
@@ -106,6 +112,75 @@ mien_status mien_album_remove(mien_album *album, const char *path, mien_error *e
     st = mien__album_end(album, st, err);
     if (!st)
         mien__album_settle(album);
+    return st;
+}
+
+/* One blob of a face, copied: into `ret` when it must have a size of its own, else into new memory. */
+static mien_status blob_of(mien_album *a, const char *sql, int64_t face, void *ret, size_t bytes,
+                           uint8_t **ret_data, size_t *ret_bytes, mien_error *err)
+{
+    sqlite3_stmt *s = NULL;
+    bool row = false;
+    mien_status st = mien__album_query(a, err, &s, sql, "i", face);
+    if (!st)
+        st = mien__album_next(a, s, &row, err);
+    if (!st && !row)
+        st = mien__fail(err, MIEN_E_NOT_FOUND, "%s: the face %lld has none", a->path, (long long)face);
+    const void *const data = !st ? sqlite3_column_blob(s, 0) : NULL;
+    const size_t n = data ? (size_t)sqlite3_column_bytes(s, 0) : 0;
+    if (!st && (n == 0 || (ret && n != bytes)))
+        st = mien__album_fail(a, SQLITE_CORRUPT, err);
+    if (!st && !ret) {
+        ret = *ret_data = mien_alloc(n);
+        *ret_bytes = n;
+    }
+    if (!st && ret)
+        memcpy(ret, data, n);
+    else if (!st)
+        st = mien__nomem(err, n);
+    sqlite3_finalize(s);
+    return st;
+}
+
+mien_status mien_album_vector(mien_album *album, int64_t face, float *ret, mien_error *err)
+{
+    if (!album || !ret)
+        return mien__fail(err, MIEN_E_ARG, "album: a pointer is NULL");
+    return blob_of(album, "SELECT vec FROM template WHERE face = ?", face, ret, album->dim * sizeof *ret,
+                   NULL, NULL, err);
+}
+
+mien_status mien_album_crop(mien_album *album, int64_t face, uint8_t **ret_data, size_t *ret_bytes,
+                            mien_error *err)
+{
+    if (!album || !ret_data || !ret_bytes)
+        return mien__fail(err, MIEN_E_ARG, "album: a pointer is NULL");
+    return blob_of(album, "SELECT data FROM crop WHERE face = ?", face, NULL, 0, ret_data, ret_bytes, err);
+}
+
+mien_status mien_album_pictures(mien_album *album, mien_album_picture_fn fn, void *user, mien_error *err)
+{
+    sqlite3_stmt *s = NULL;
+    if (!album || !fn)
+        return mien__fail(err, MIEN_E_ARG, "album: a pointer is NULL");
+    mien_status st = mien__album_query(album, err, &s,
+                                       "SELECT CAST(path AS TEXT), bytes, time_ns, width, height, (SELECT "
+                                       "count(*) FROM face WHERE picture = "
+                                       "p.id) FROM picture p ORDER BY path",
+                                       "");
+    for (bool row = false; !st;) {
+        st = mien__album_next(album, s, &row, err);
+        if (st || !row)
+            break;
+        const mien_album_picture p = { (const char *)sqlite3_column_text(s, 0), sqlite3_column_int64(s, 1),
+                                       sqlite3_column_int64(s, 2), sqlite3_column_int(s, 3),
+                                       sqlite3_column_int(s, 4) };
+        if (!p.path)
+            st = mien__nomem(err, 0);
+        else if (fn(user, &p, (size_t)sqlite3_column_int64(s, 5)))
+            break;
+    }
+    sqlite3_finalize(s);
     return st;
 }
 

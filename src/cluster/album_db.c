@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { APPLICATION_ID = 0x4d69416c, VERSION = 1, BUSY_MS = 10000, MAX_DIM = 8192, MAX_BLOB = 4 << 20 };
+enum { APPLICATION_ID = 0x4d69416c, VERSION = 2, BUSY_MS = 10000, MAX_DIM = 8192, MAX_BLOB = 4 << 20 };
 
 static const char *const schema[] = {
     "CREATE TABLE about(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT",
@@ -37,6 +37,9 @@ static const char *const schema[] = {
     "CREATE TABLE undo(seq INTEGER PRIMARY KEY, step INTEGER NOT NULL, kind INTEGER NOT NULL, a INTEGER NOT "
     "NULL, b "
     "INTEGER NOT NULL, text TEXT NOT NULL) STRICT",
+    /* since version 2 */
+    "CREATE TABLE crop(face INTEGER PRIMARY KEY REFERENCES face ON DELETE CASCADE, data BLOB NOT NULL) "
+    "STRICT",
 };
 
 /* ---- errors ---- */
@@ -218,8 +221,21 @@ static mien_status make_schema(mien_album *a, const char *model, mien_error *err
     if (!st)
         st = mien__album_run(a, err, "PRAGMA application_id = 1298743660", "");
     if (!st)
-        st = mien__album_run(a, err, "PRAGMA user_version = 1", "");
+        st = mien__album_run(a, err, "PRAGMA user_version = 2", "");
     return st;
+}
+
+/* Version 1 had no small pictures of faces. */
+static mien_status migrate(mien_album *a, mien_error *err)
+{
+    int64_t id = 0, version = 0;
+    mien_status st = mien__album_int(a, err, &id, "PRAGMA application_id", "");
+    if (!st)
+        st = mien__album_int(a, err, &version, "PRAGMA user_version", "");
+    if (st || id != APPLICATION_ID || version != 1)
+        return st;
+    st = mien__album_run(a, err, schema[MIEN_COUNTOF(schema) - 1], "");
+    return st ? st : mien__album_run(a, err, "PRAGMA user_version = 2", "");
 }
 
 /* Every statement of the schema must be there, and no other. */
@@ -286,6 +302,8 @@ static mien_status connect(mien_album *a, const char *path, const char *model, m
     st = mien__album_int(a, err, &n, "SELECT count(*) FROM sqlite_schema", "");
     if (!st && n == 0)
         st = make_schema(a, model, err);
+    if (!st)
+        st = migrate(a, err);
     if (!st)
         st = check_schema(a, err);
     if (!st)
