@@ -6,8 +6,9 @@
 The picture is a sample scaled to 640x480; the people are random unit vectors (tools/identify_loop.c). One client with keep-alive gives the median; it and the in-process loop take turns, ten times each, so
 that what else the machine does falls on both; beside the median stands the tenth percentile, which other work disturbs least.
 
-Then eight connections (tools/http_load.c, whose own processor time is told) against one worker, against as many as there are processors, and against the in-process loop in as many processes, in turn, seven rounds: median rates
-and the median of the rounds' ratios. The loop in several processes shares nothing but the machine: no server gets more out of it.
+Then eight connections (tools/http_load.c, whose own processor time is told) against one worker and against as many as there are processors, and the in-process loop alone and in as many processes, in turn, seven rounds: median rates
+and the median of the rounds' ratios. The loop in several processes shares nothing but the machine: no server gets more out of it. What was measured while other programs took more than a twentieth of the machine is measured anew, up to
+sixty times in all; the worst share that was let pass is told.
 With --core everything is held to one processor, and only the first ratio means something.
 """
 
@@ -62,6 +63,30 @@ def cpu_seconds(pid):
     return total / os.sysconf("SC_CLK_TCK")
 
 
+class Quiet:
+    """Measures anew what was measured while other programs ran."""
+
+    def __init__(self, most=0.05, tries=60):
+        self.most, self.tries, self.worst = most, tries, 0
+
+    @staticmethod
+    def all_and_ours(servers):
+        with open("/proc/stat") as f:
+            v = [int(x) / os.sysconf("SC_CLK_TCK") for x in f.readline().split()[1:9]]
+        return sum(v), sum(v) - v[3] - v[4], sum(os.times()[:4]) + sum(cpu_seconds(s.process.pid) for s in servers)
+
+    def __call__(self, servers, what, *args):
+        while True:
+            before = self.all_and_ours(servers)
+            got = what(*args)
+            total, busy, ours = (b - a for a, b in zip(before, self.all_and_ours(servers)))
+            others = (busy - ours) / total
+            if others <= self.most or self.tries == 0:
+                self.worst = max(self.worst, others)
+                return got
+            self.tries -= 1
+
+
 def rate(server, photo, connections, seconds):
     """(answers a second, the client's and the server's processor milliseconds of each)."""
     before = cpu_seconds(server.process.pid)
@@ -110,14 +135,16 @@ def main():
         with Server(MIEN, *common, "--workers", "1") as one, Server(MIEN, *common, "--workers", str(workers)) as many:
             for server in (one, many):
                 rate(server, photo, 8, 1)
+            quiet = Quiet()
             for _ in range(ROUNDS):
-                rounds.append((rate(one, photo, 8, o.seconds / 2), rate(many, photo, 8, o.seconds / 2),
-                               rate_inside(gallery, photo, 1, o.seconds / 4), rate_inside(gallery, photo, workers, o.seconds / 4)))
+                rounds.append((quiet([one, many], rate, one, photo, 8, o.seconds / 2), quiet([one, many], rate, many, photo, 8, o.seconds / 2),
+                               quiet([one, many], rate_inside, gallery, photo, 1, o.seconds / 4),
+                               quiet([one, many], rate_inside, gallery, photo, workers, o.seconds / 4)))
         middle = lambda of: statistics.median(map(of, rounds))
         load = {"one_worker_per_s": middle(lambda r: r[0][0]), "eight_connections_per_s": middle(lambda r: r[1][0]),
                 "throughput_ratio": middle(lambda r: r[1][0] / r[0][0]), "in_process_ratio": middle(lambda r: r[3] / r[2]),
                 "in_process_per_s": middle(lambda r: r[3]), "client_cpu_ms": middle(lambda r: r[1][1]),
-                "server_cpu_ms": middle(lambda r: r[1][2]), "server_cpu_one_worker_ms": middle(lambda r: r[0][2])}
+                "server_cpu_ms": middle(lambda r: r[1][2]), "server_cpu_one_worker_ms": middle(lambda r: r[0][2]), "others": quiet.worst}
         both = lambda ms: (statistics.median(ms), sorted(ms)[len(ms) // 10])
         rows = [("in process, one thread", *both(inside)),
                 ("POST /v1/identify, pictures decoded in the server", *both(plain)),
@@ -132,7 +159,7 @@ def main():
             print("\n| eight connections | answers a second | processor ms of each: server | client |\n|---|---|---|---|")
             print("| one worker | {one_worker_per_s:.1f} | {server_cpu_one_worker_ms:.2f} | |".format(**load))
             print("| {} workers | {eight_connections_per_s:.1f} | {server_cpu_ms:.2f} | {client_cpu_ms:.2f} |".format(workers, **load))
-            print("\n{throughput_ratio:.2f} times one worker's; {} loops in processes of their own make {in_process_ratio:.2f} times one's ({in_process_per_s:.1f} a second).".format(workers, **load))
+            print("\n{throughput_ratio:.2f} times one worker's; {} loops in processes of their own make {in_process_ratio:.2f} times one's ({in_process_per_s:.1f} a second). Other programs took {others:.0%} of the machine at most.".format(workers, **load))
         else:
             print(json.dumps(result))
     finally:
