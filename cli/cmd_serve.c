@@ -81,6 +81,7 @@ static const cli_option serve_options[] = {
     { .name = "no-open",
       .kind = CLI_FLAG,
       .offset = offsetof(serve_opts, no_open),
+      .rare = 1,
       .brief = "do not open the page" },
     { .name = "workers",
       .letter = 'w',
