@@ -1,7 +1,10 @@
 /* mien serve: the local server with its page; mien serve key: one more API key. */
-#include "galleries.h"
+#include "cli.h"
+#include "open_page.h"
+#include "serve_secrets.h"
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #if MIEN_HAVE_SERVER
@@ -10,7 +13,7 @@
 
 typedef struct serve_opts {
     const char *listen, *cert, *key, *data, *gallery, *model, *detector, *hosts, *key_file;
-    int workers, queue, connections, per_address, behind_proxy, no_sandbox;
+    int workers, queue, connections, per_address, behind_proxy, no_sandbox, open, no_open;
     double rate;
     uint64_t max_pixels;
 } serve_opts;
@@ -73,6 +76,16 @@ static const cli_option serve_options[] = {
       .brief = "key of encrypted galleries",
       .more = "Where a gallery takes a passphrase, it is that of MIEN_PASSPHRASE, or asked for at start on a "
               "terminal." },
+    { .name = "open",
+      .kind = CLI_FLAG,
+      .offset = offsetof(serve_opts, open),
+      .brief = "open the page in the browser, signed in",
+      .more = "Done by itself where somebody sits at a terminal of a desktop and the server is local." },
+    { .name = "no-open",
+      .kind = CLI_FLAG,
+      .offset = offsetof(serve_opts, no_open),
+      .rare = 1,
+      .brief = "do not open the page" },
     { .name = "workers",
       .letter = 'w',
       .kind = CLI_INT,
@@ -158,47 +171,6 @@ static char *data_folder(const char *given)
                        : cli_format("%s/.local/share/mien/server", home ? home : ".");
 }
 
-/* What opens encrypted galleries, in memory that is locked, and wiped when the server has stopped. */
-typedef struct secrets {
-    cli_secret key, passphrase;
-    bool told; /* why there is none was said already */
-} secrets;
-
-static void secrets_free(secrets *s)
-{
-    cli_secret_free(&s->key);
-    cli_secret_free(&s->passphrase);
-}
-
-/* What the command line and the environment give. The environment's copy is wiped: a server lives long, and
- * /proc shows it. */
-static int secrets_read(secrets *s, const char *key_file)
-{
-    char *const given = getenv("MIEN_PASSPHRASE");
-    if (key_file)
-        return cli_secret_read(&s->key, key_file);
-    if (!given || !*given)
-        return CLI_YES;
-    const int rc = cli_secret_ask(&s->passphrase, "", "MIEN_PASSPHRASE", false);
-    for (volatile char *c = given; *c; c++)
-        *c = ' ';
-    return rc;
-}
-
-static const char *ask_passphrase(void *ctx, const char *gallery)
-{
-    secrets *s = ctx;
-    s->told = true;
-    if (!isatty(STDIN_FILENO)) { /* a service: there may be a terminal, but nobody at it */
-        cli_say_path(
-            gallery,
-            "it is encrypted: put its passphrase into MIEN_PASSPHRASE, or start on a terminal to be asked");
-        return NULL;
-    }
-    return cli_secret_ask(&s->passphrase, gallery, "MIEN_PASSPHRASE", false) == CLI_YES ? s->passphrase.data
-                                                                                        : NULL;
-}
-
 static void say_where(const serve_opts *o, const api_server *s, const char *admin)
 {
     const char *scheme = o->cert ? "https" : "http";
@@ -211,18 +183,52 @@ static void say_where(const serve_opts *o, const api_server *s, const char *admi
     fflush(stdout);
 }
 
+/* Open the page where that is asked for, or welcome: at a desktop's terminal, on this machine. */
+static pid_t open_page(const serve_opts *o, api_server *s, const char *data)
+{
+    const char *at = server_address(s), *scheme = o->cert ? "https" : "http";
+    const bool local = !strncmp(at, "127.", 4) || !strncmp(at, "localhost:", 10) || !strncmp(at, "[::1]:", 6);
+    char code[SERVER_CODE_BYTES];
+    if (o->no_open || (!o->open && !(local && cli_has_screen())) || !strncmp(at, "unix:", 5) ||
+        !server_enter_code(s, code))
+        return -1;
+    const bool any = !strncmp(at, "0.0.0.0:", 8) || !strncmp(at, "[::]:", 5);
+    char *address =
+        any ? cli_format("%s://localhost%s/", scheme, strrchr(at, ':')) : cli_format("%s://%s/", scheme, at);
+    const pid_t pid = cli_open_page(data, address, code);
+    free(address);
+    return pid;
+}
+
+/* Until it is told to stop. */
+static void keep_serving(const serve_opts *o, api_server *s, const char *data)
+{
+    pid_t opener = open_page(o, s, data);
+    while (!cli_stopped()) {
+        usleep(100000);
+        if (opener > 0 && waitpid(opener, NULL, WNOHANG) != 0)
+            opener = -1;
+    }
+    cli_open_page_end(data);
+    cli_say("stopping: what runs is finished first");
+}
+
 static int run_serve(void *opts, int argc, char **argv)
 {
     const serve_opts *o = opts;
     char admin[80], fault[512];
-    secrets secret = { { NULL, 0 }, { NULL, 0 }, false };
+    serve_secrets secret = { { NULL, 0 }, { NULL, 0 }, false };
     (void)argc;
     (void)argv;
+    if (o->open && o->no_open) {
+        cli_say("--open and --no-open exclude each other");
+        return CLI_USAGE;
+    }
     if (!o->cert != !o->key) {
         cli_say("--tls-cert and --tls-key go together");
         return CLI_USAGE;
     }
-    int rc = secrets_read(&secret, o->key_file);
+    int rc = serve_secrets_read(&secret, o->key_file);
     if (rc != CLI_YES)
         return rc;
     char *data = data_folder(o->data);
@@ -236,7 +242,7 @@ static int run_serve(void *opts, int argc, char **argv)
                              .passphrase = secret.passphrase.data,
                              .key = secret.key.data,
                              .key_bytes = secret.key.bytes,
-                             .ask = ask_passphrase,
+                             .ask = serve_secrets_ask,
                              .ask_ctx = &secret,
                              .hosts = o->hosts,
                              .workers = o->workers ? (unsigned)o->workers : mien_cpu_count(),
@@ -252,16 +258,14 @@ static int run_serve(void *opts, int argc, char **argv)
     api_server *s = server_start(&so, admin, fault, sizeof fault);
     if (s) {
         say_where(o, s, admin);
-        while (!cli_stopped())
-            usleep(100000);
-        cli_say("stopping: what runs is finished first");
+        keep_serving(o, s, data);
         server_stop(s, 10000);
     } else {
         if (!secret.told || secret.passphrase.data)
             cli_say("%s", fault);
         rc = CLI_INPUT;
     }
-    secrets_free(&secret);
+    serve_secrets_free(&secret);
     free(data);
     return rc;
 }

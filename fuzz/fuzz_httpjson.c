@@ -1,5 +1,5 @@
-/* Fuzz target: JSON bodies, as every route takes them. What is accepted is an object or array, no deeper than allowed, and reads
- * the same when it is written and read again.
+/* Fuzz target: JSON bodies, as every route takes them. What is accepted is an object or array, no deeper than
+ * allowed, and reads the same when it is written and read again.
  */
 #include "../server/api.h"
 #include <stdlib.h>

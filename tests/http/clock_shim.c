@@ -1,5 +1,6 @@
-/* A wall clock that a test puts ahead and back under a running program (LD_PRELOAD; tests/http/faults.py): what it is wrong by, in
- * seconds, is an int64 in the file that MIEN_CLOCK_JUMP names, read at every call. The monotonic clocks stay as they are.
+/* A wall clock that a test puts ahead and back under a running program (LD_PRELOAD; tests/http/faults.py):
+ * what it is wrong by, in seconds, is an int64 in the file that MIEN_CLOCK_JUMP names, read at every call.
+ * The monotonic clocks stay as they are.
  */
 #define _GNU_SOURCE /* CLOCK_REALTIME_COARSE, syscall() */
 #include <fcntl.h>

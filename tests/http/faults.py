@@ -180,7 +180,7 @@ def asked_on_terminal(mien, gallery, answer):
     pid, fd = pty.fork()
     if pid == 0:
         os.environ.pop("MIEN_PASSPHRASE", None)
-        os.execv(mien, [mien, "serve", "--listen", "127.0.0.1:0", "--data", folder, "--gallery", gallery])
+        os.execv(mien, [mien, "serve", "--listen", "127.0.0.1:0", "--data", folder, "--gallery", gallery, "--no-open"])
     said = b""
     end = time.monotonic() + 30
     answered = False
