@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """What the server adds: POST /v1/identify of a 640x480 JPEG against 10,000 people, beside the same work in process.
 
-    bench/serve.py [--seconds 6] [--people 10000] [--core N] [--markdown]
+    bench/serve.py [--seconds 6] [--people 10000] [--core N] [--patience 60] [--markdown]
 
 The picture is a sample scaled to 640x480; the people are random unit vectors (tools/identify_loop.c). One client with keep-alive gives the median; it and the in-process loop take turns, ten times each, so
 that what else the machine does falls on both; beside the median stands the tenth percentile, which other work disturbs least.
 
 Then eight connections (tools/http_load.c, whose own processor time is told) against one worker and against as many as there are processors, and the in-process loop alone and in as many processes, in turn, seven rounds: median rates
-and the median of the rounds' ratios. The loop in several processes shares nothing but the machine: no server gets more out of it. What was measured while other programs took more than a twentieth of the machine is measured anew, up to
-sixty times in all; the worst share that was let pass is told.
+and the median of the rounds' ratios. The loop in several processes shares nothing but the machine: no server gets more out of it. Each waits until other programs take less than a twentieth of the machine, and what was measured while
+they took more is measured anew, for at most --patience seconds in all; the largest share that was let pass is told.
 With --core everything is held to one processor, and only the first ratio means something.
 """
 
@@ -64,10 +64,10 @@ def cpu_seconds(pid):
 
 
 class Quiet:
-    """Measures anew what was measured while other programs ran."""
+    """Measures while other programs rest, as long as its patience lasts."""
 
-    def __init__(self, most=0.05, tries=60):
-        self.most, self.tries, self.worst = most, tries, 0
+    def __init__(self, patience_s, most=0.05):
+        self.until, self.most, self.worst = time.monotonic() + patience_s, most, 0
 
     @staticmethod
     def all_and_ours(servers):
@@ -75,16 +75,21 @@ class Quiet:
             v = [int(x) / os.sysconf("SC_CLK_TCK") for x in f.readline().split()[1:9]]
         return sum(v), sum(v) - v[3] - v[4], sum(os.times()[:4]) + sum(cpu_seconds(s.process.pid) for s in servers)
 
+    def others(self, servers, what, *args):
+        """(what it gave, the share of the machine that other programs took meanwhile)."""
+        before = self.all_and_ours(servers)
+        got = what(*args)
+        total, busy, ours = (b - a for a, b in zip(before, self.all_and_ours(servers)))
+        return got, (busy - ours) / total
+
     def __call__(self, servers, what, *args):
         while True:
-            before = self.all_and_ours(servers)
-            got = what(*args)
-            total, busy, ours = (b - a for a, b in zip(before, self.all_and_ours(servers)))
-            others = (busy - ours) / total
-            if others <= self.most or self.tries == 0:
-                self.worst = max(self.worst, others)
+            while time.monotonic() < self.until and self.others(servers, time.sleep, 0.5)[1] > self.most:
+                pass
+            got, share = self.others(servers, what, *args)
+            if share <= self.most or time.monotonic() >= self.until:
+                self.worst = max(self.worst, share)
                 return got
-            self.tries -= 1
 
 
 def rate(server, photo, connections, seconds):
@@ -109,6 +114,7 @@ def main():
     p.add_argument("--seconds", type=float, default=6)
     p.add_argument("--people", type=int, default=10000)
     p.add_argument("--core", type=int)
+    p.add_argument("--patience", type=float, default=60)
     p.add_argument("--markdown", action="store_true")
     o = p.parse_args()
     if o.core is not None:
@@ -135,7 +141,7 @@ def main():
         with Server(MIEN, *common, "--workers", "1") as one, Server(MIEN, *common, "--workers", str(workers)) as many:
             for server in (one, many):
                 rate(server, photo, 8, 1)
-            quiet = Quiet()
+            quiet = Quiet(o.patience)
             for _ in range(ROUNDS):
                 rounds.append((quiet([one, many], rate, one, photo, 8, o.seconds / 2), quiet([one, many], rate, many, photo, 8, o.seconds / 2),
                                quiet([one, many], rate_inside, gallery, photo, 1, o.seconds / 4),
