@@ -56,7 +56,7 @@ def cpu_seconds(pid):
         try:
             with open(f"/proc/{one}/stat") as f:
                 fields = f.read().rsplit(")", 1)[1].split()
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             continue
         if pid in (int(one), int(fields[1])):
             total += int(fields[11]) + int(fields[12])

@@ -47,7 +47,7 @@ def children(pid):
             with open("/proc/%s/stat" % one) as f:
                 if int(f.read().rsplit(")", 1)[1].split()[1]) == pid:
                     out.append(int(one))
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             pass
     return out
 
