@@ -118,19 +118,9 @@ static void answer_collection(api_call *c, int status)
         api_ok(c, status, info_json(c, &info));
 }
 
-static bool own_collection(api_call *c, const char *name)
-{
-    if (c->key.collection[0] && strcmp(c->key.collection, name) != 0) {
-        api_fail(c, 403, "NOT_ALLOWED", "this key belongs to another collection");
-        return false;
-    }
-    snprintf(c->collection, sizeof c->collection, "%s", name);
-    return true;
-}
-
 static void run_collection(api_call *c)
 {
-    if (own_collection(c, c->params[0]))
+    if (api_own_collection(c, c->params[0]))
         answer_collection(c, 200);
 }
 
@@ -140,7 +130,7 @@ static void run_make_collection(api_call *c)
     const char *name = api_text(c, "name"), *purpose = api_text(c, "purpose");
     if (!name)
         api_fail(c, 400, "BAD_ARGUMENT", "a name is missing");
-    else if (own_collection(c, name)) {
+    else if (api_own_collection(c, name)) {
         if (collection_make(c->server, name, purpose ? purpose : "", &err))
             api_fail_status(c, &err);
         else
@@ -151,7 +141,7 @@ static void run_make_collection(api_call *c)
 static void run_remove_collection(api_call *c)
 {
     mien_error err = MIEN_ERROR_INIT;
-    if (!own_collection(c, c->params[0]))
+    if (!api_own_collection(c, c->params[0]))
         return;
     if (collection_remove(c->server, c->params[0], &err))
         api_fail_status(c, &err);
