@@ -1,8 +1,10 @@
-/* The ruler's small print: at which similarity one stranger in so many is taken for the same person. */
-import { call, may } from './api.js';
+/* The ruler's small print: at which similarity one stranger in so many is taken for the same person; and what lies behind
+ * the ruler: how strangers and pairs of one person are spread, as far as the calibration in force has measured it. */
+import { call, may, session } from './api.js';
+import { ridge } from './plot.js';
 
 const wanted = [1e-2, 1e-4, 1e-6];
-let known = null;
+let known = null, shapes = new Map();
 
 export async function strangerScale() {
   if (!may('read')) return [];
@@ -14,4 +16,42 @@ export async function strangerScale() {
     }).catch(() => []); /* a ruler without small print */
   }
   return known;
+}
+
+/* A calibration was applied or taken back. */
+export const forgetScale = () => { shapes = new Map(); };
+
+/* The density between two neighbouring thresholds is the share that lies between them: `share(p)` is the share below p's.
+ * What lies outside of the points is not known, and not drawn. */
+function density(points, share) {
+  const at = points.filter((p) => share(p) !== null).sort((a, b) => a.threshold - b.threshold), out = [];
+  for (let i = 1; i < at.length; i++) {
+    const wide = at[i].threshold - at[i - 1].threshold;
+    if (wide > 0) out.push({ from: at[i - 1].threshold, to: at[i].threshold, y: Math.max(0, share(at[i]) - share(at[i - 1])) / wide });
+  }
+  return out;
+}
+
+/* Piecewise, through the middles; the ends are where the knowledge ends. */
+const line = (pieces) => (pieces.length ? [{ x: pieces[0].from, y: pieces[0].y }, ...pieces.map((p) => ({ x: (p.from + p.to) / 2, y: p.y })), { x: pieces[pieces.length - 1].to, y: pieces[pieces.length - 1].y }] : []);
+
+export function densities(curve) {
+  const strangers = line(density(curve.points, (p) => 1 - p.fmr.value)), same = line(density(curve.points, (p) => (p.fnmr ? p.fnmr.value : null)));
+  const most = Math.max(...strangers.map((p) => p.y), ...same.map((p) => p.y), 0), scaled = (l) => l.map((p) => ({ x: p.x, y: p.y / most }));
+  const seen = curve.points.reduce((a, p) => Math.max(a, p.fmr.value), 0), has = same.some((p) => p.y > 0);
+  return most > 0 ? { strangers: scaled(strangers), same: has ? scaled(same) : [], share: seen } : null;
+}
+
+/* { ridge(place), words }: place maps a similarity to 0..1 of the ruler. null: nothing is known. */
+export async function ruledShapes() {
+  if (!may('read')) return null;
+  const collection = session.collection;
+  if (!shapes.has(collection)) shapes.set(collection, call('GET', `/v1/collections/${encodeURIComponent(collection)}/calibration`).then(densities).catch(() => null));
+  const d = await shapes.get(collection);
+  if (!d) return null;
+  const percent = Math.round(100 * d.share);
+  return {
+    draw: (place) => ridge([{ kind: 'b', points: d.strangers }, { kind: 'a', points: d.same }].map((s) => ({ ...s, points: s.points.map((p) => ({ x: place(p.x), y: p.y })) }))),
+    words: `Behind the ruler: how strangers are spread, the ${percent} % of them that come closest${d.same.length ? ', and pictures of one person that come as far apart' : ''}; the calibration says nothing of the others.`,
+  };
 }
