@@ -5,7 +5,7 @@ import { plot, percent, oneIn } from './plot.js';
 import { forgetScale } from './scale.js';
 
 const address = (collection) => `/v1/collections/${encodeURIComponent(collection)}/calibration`;
-export const similarity = (v) => v.toFixed(3);
+export const similarity = (v) => v.toFixed(3).replace('-', '−');
 const rate = (e) => `${e.bound === 'at most' ? 'at most ' : e.bound === 'at least' ? 'at least ' : ''}${oneIn(e.value)}`;
 const between = (e, show) => (e.lo < e.hi ? `${show(e.lo)} to ${show(e.hi)}` : '');
 
