@@ -3,10 +3,72 @@
 #include "api_calibration.h"
 #include "jobs.h"
 #include "see.h"
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SMALL = 1 << 20 };
+enum { SMALL = 1 << 20, MAX_BINS = 1000, DIGEST_HEX = 65 };
+
+/* ---- the scores behind a calibration ---- */
+
+/* A text of the gallery beside the one that holds the curve. It names the curve by its digest: what another program
+ * has calibrated since has no scores. */
+static const char scores_key[] = "calibration_scores";
+
+static bool digest_of(const mien_curve *curve, char ret[DIGEST_HEX])
+{
+    uint8_t digest[32];
+    char *text = NULL;
+    if (mien_curve_to_json(curve, &text, NULL))
+        return false;
+    crypto_generichash(digest, sizeof digest, (const uint8_t *)text, strlen(text), NULL, 0);
+    sodium_bin2hex(ret, DIGEST_HEX, digest, sizeof digest);
+    mien_curve_text_free(text);
+    return true;
+}
+
+static mien_status keep_scores(mien_gallery *g, const mien_curve *curve, const json_t *scores, mien_error *err)
+{
+    char digest[DIGEST_HEX];
+    json_t *v = json_is_object(scores) && digest_of(curve, digest) ? json_copy((json_t *)scores) : NULL;
+    if (v)
+        json_object_set_new(v, "curve", json_string(digest));
+    char *text = v ? json_dumps(v, JSON_COMPACT) : NULL;
+    const mien_status st = text ? mien_gallery_set_text(g, scores_key, text, err) : MIEN_OK;
+    free(text);
+    json_decref(v);
+    return st;
+}
+
+static bool counts_ok(const json_t *list)
+{
+    size_t i;
+    const json_t *n;
+    json_array_foreach(list, i, n)
+        if (!json_is_integer(n) || json_integer_value(n) < 0)
+            return false;
+    return json_array_size(list) > 0 && json_array_size(list) <= MAX_BINS;
+}
+
+/* null where there are none of this curve. */
+static json_t *scores_of(mien_gallery *g, const mien_curve *curve)
+{
+    char *text = NULL, digest[DIGEST_HEX];
+    if (mien_gallery_text(g, scores_key, &text, NULL))
+        return json_null();
+    json_t *v = json_loads(text, JSON_REJECT_DUPLICATES, NULL), *ret = NULL;
+    const char *of = json_string_value(json_object_get(v, "curve"));
+    mien_text_free(text);
+    if (of && digest_of(curve, digest) && !strcmp(of, digest) && counts_ok(json_object_get(v, "mated")) &&
+        counts_ok(json_object_get(v, "nonmated")) && json_is_number(json_object_get(v, "lo")) &&
+        json_is_number(json_object_get(v, "hi")))
+        ret = json_pack("{s:O,s:O,s:O,s:O}", "lo", json_object_get(v, "lo"), "hi", json_object_get(v, "hi"), "mated",
+                        json_object_get(v, "mated"), "nonmated", json_object_get(v, "nonmated"));
+    json_decref(v);
+    return ret ? ret : json_null();
+}
+
+/* ---- as JSON ---- */
 
 static json_t *rate_json(const mien_estimate *e)
 {
@@ -47,6 +109,7 @@ static void answer(api_call *c, mien_gallery *g, int status)
     const bool own = curve_is_own(c->server, curve), known = mien_curve_threshold(curve, fmr, &t, NULL) == MIEN_OK;
     json_t *j = calibration_json(curve, own);
     json_object_set_new(j, "collection", json_string(c->collection));
+    json_object_set_new(j, "scores", own ? scores_of(g, curve) : json_null());
     json_object_set_new(j, "default_fmr", json_real(fmr));
     json_object_set_new(j, "threshold", known ? estimate_json(&t) : json_null());
     json_object_set_new(j, "search",
@@ -64,29 +127,31 @@ static void run_show(api_call *c)
         answer(c, g, 200);
 }
 
-/* The curve that a job fitted; NULL: answered. */
-static mien_curve *curve_of_job(api_call *c)
+/* ---- changing it ---- */
+
+/* The result of a job that fitted a curve, and the curve; NULL: answered. */
+static json_t *fitted(api_call *c, mien_curve **ret)
 {
     const char *id = api_text(c, "job");
     mien_error err = MIEN_ERROR_INIT;
-    mien_curve *curve = NULL;
     if (!id) {
         api_fail(c, 400, "BAD_ARGUMENT", "job is the id of a job that calibrated");
         return NULL;
     }
     json_t *result = job_result(c, id, "calibrate");
-    if (!result)
-        return NULL;
-    char *text = json_dumps(json_object_get(result, "calibration"), 0);
-    if (!text)
+    char *text = result ? json_dumps(json_object_get(result, "calibration"), 0) : NULL;
+    if (result && !text)
         api_fail(c, 503, "NO_MEMORY", "out of memory");
-    else if (mien_curve_of_json(text, strlen(text), &curve, &err))
+    else if (result && mien_curve_of_json(text, strlen(text), ret, &err))
         api_fail_status(c, &err);
     free(text);
+    if (*ret)
+        return result;
     json_decref(result);
-    return curve;
+    return NULL;
 }
 
+/* NULL: back to the model's own. */
 static void change(api_call *c, mien_gallery *g, const mien_curve *curve)
 {
     mien_error err = MIEN_ERROR_INIT;
@@ -102,16 +167,30 @@ static void run_keep(api_call *c)
 {
     mien_gallery *g = NULL;
     mien_curve *curve = NULL;
-    if (api_own_collection(c, c->params[0]) && (g = collection_of(c)) && (curve = curve_of_job(c)))
+    mien_error err = MIEN_ERROR_INIT;
+    json_t *result = NULL;
+    if (!api_own_collection(c, c->params[0]) || !(g = collection_of(c)) || !(result = fitted(c, &curve)))
+        return;
+    if (keep_scores(g, curve, json_object_get(result, "scores"), &err))
+        api_fail_status(c, &err);
+    else
         change(c, g, curve);
+    json_decref(result);
     mien_curve_free(curve);
 }
 
 static void run_forget(api_call *c)
 {
     mien_gallery *g = NULL;
-    if (api_own_collection(c, c->params[0]) && (g = collection_of(c)))
+    mien_error err = MIEN_ERROR_INIT;
+    char *text = NULL;
+    if (!api_own_collection(c, c->params[0]) || !(g = collection_of(c)))
+        return;
+    if (!mien_gallery_text(g, scores_key, &text, NULL) && mien_gallery_set_text(g, scores_key, NULL, &err))
+        api_fail_status(c, &err);
+    else
         change(c, g, NULL);
+    mien_text_free(text);
 }
 
 const api_route api_calibration[] = {

@@ -12,7 +12,7 @@
 static const double rates[] = { 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6 };
 static const double FPIR = 0.01;
 
-/* ---- fitting ---- */
+/* ---- templates ---- */
 
 /* Templates without gaps, one a picture of a person's folder. */
 typedef struct pack {
@@ -45,7 +45,46 @@ static void pack_free(pack *k)
     free(k->people);
 }
 
-static mien_status fit(job *j, const eval_set *set, mien_curve **ret, mien_error *err)
+/* ---- how scores are spread ---- */
+
+enum { BINS = 75, MAX_PAIRS = 200000 };
+static const double SCORE_LO = -0.5, SCORE_HI = 1;
+
+static json_t *counts_json(const uint64_t *counts)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < BINS; i++)
+        json_array_append_new(list, json_integer((json_int_t)counts[i]));
+    return list;
+}
+
+/* Histograms of both kinds of pairs, of more than MAX_PAIRS a sample; what lies outside is counted at the ends. null:
+ * there are no pairs of one person. */
+static json_t *scores_json(const pack *k)
+{
+    uint64_t counts[2][BINS] = { { 0 }, { 0 } };
+    int32_t *people = calloc(k->n, sizeof *people);
+    mien_eval_choice *pairs = NULL;
+    size_t n[2] = { 0, 0 };
+    for (size_t i = 0; people && i < k->n; i++)
+        people[i] = (int32_t)k->people[i];
+    const bool any =
+        people && !mien_eval_choose_pairs(people, k->n, MAX_PAIRS, 1, &pairs, &n[0], &n[1], NULL, NULL);
+    for (size_t i = 0; any && i < n[0] + n[1]; i++) {
+        const double s = mien_cosine(k->vecs + pairs[i].a * k->dim, k->vecs + pairs[i].b * k->dim, k->dim);
+        const double at = (s - SCORE_LO) / (SCORE_HI - SCORE_LO) * BINS;
+        counts[i >= n[0]][at < 0 ? 0 : at >= BINS ? BINS - 1 : (int)at]++;
+    }
+    mien_eval_choices_free(pairs);
+    free(people);
+    return any ? json_pack("{s:f,s:f,s:o,s:o}", "lo", SCORE_LO, "hi", SCORE_HI, "mated", counts_json(counts[0]),
+                           "nonmated", counts_json(counts[1]))
+               : json_null();
+}
+
+/* ---- fitting ---- */
+
+static mien_status fit(job *j, const eval_set *set, mien_curve **ret, json_t **ret_scores, mien_error *err)
 {
     const api_server *s = job_server(j);
     mien_curve_fit_opts o = MIEN_CURVE_FIT_OPTS_INIT;
@@ -68,8 +107,12 @@ static mien_status fit(job *j, const eval_set *set, mien_curve **ret, mien_error
     job_say(j, "comparing all pictures", 0, 0, NULL);
     if (!st)
         st = mien_curve_fit(k.vecs, k.people, k.n, k.dim, &o, ret, err);
+    if (!st)
+        st = eval_go_on(j, err);
+    if (!st)
+        *ret_scores = scores_json(&k);
     pack_free(&k);
-    return st ? st : eval_go_on(j, err);
+    return st;
 }
 
 /* ---- what would change ---- */
@@ -139,11 +182,12 @@ mien_status job_calibrate(job *j, json_t **ret, mien_error *err)
     api_server *s = job_server(j);
     eval_set set;
     mien_curve *now = NULL;
+    json_t *scores = NULL;
     char *text = NULL;
     mien_status st = eval_set_open(j, &set, err);
     if (st)
         return st;
-    st = fit(j, &set, &now, err);
+    st = fit(j, &set, &now, &scores, err);
     if (!st)
         st = mien_curve_to_json(now, &text, err);
     if (!st)
@@ -151,12 +195,13 @@ mien_status job_calibrate(job *j, json_t **ret, mien_error *err)
     if (!st) {
         const mien_curve *before = collection_curve_of(s, job_collection(j));
         const mien_search_size size = size_of(j);
-        *ret = json_pack("{s:s,s:s,s:b,s:o,s:o,s:o,s:o,s:o,s:o}", "collection", job_collection(j), "set", set.info.id,
+        *ret = json_pack("{s:s,s:s,s:b,s:o,s:o,s:o,s:o,s:o,s:O,s:o}", "collection", job_collection(j), "set", set.info.id,
                          "before_own", curve_is_own(s, before), "curve", calibration_json(now, true), "thresholds",
                          thresholds_json(before, now), "searches", searches_json(before, now, &size), "in_force",
-                         in_force_json(s, before, now), "no_face", eval_no_face(&set), "calibration",
-                         json_loads(text, 0, NULL));
+                         in_force_json(s, before, now), "no_face", eval_no_face(&set), "scores", scores,
+                         "calibration", json_loads(text, 0, NULL));
     }
+    json_decref(scores);
     mien_curve_text_free(text);
     mien_curve_free(now);
     eval_set_close(&set);

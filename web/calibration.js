@@ -1,7 +1,7 @@
 /* Calibrations: which is in force, what one that was fitted would change, applying it and taking it back. */
 import { call, session, may } from './api.js';
 import { h, fill, button, badge, facts, confirm, toast, failed, busy, number, plural, day, announce } from './ui.js';
-import { plot, percent, oneIn } from './plot.js';
+import { plot, histograms, percent, oneIn } from './plot.js';
 import { forgetScale } from './scale.js';
 
 const address = (collection) => `/v1/collections/${encodeURIComponent(collection)}/calibration`;
@@ -43,6 +43,12 @@ function curves(r, before) {
   return plot({ title: 'How many strangers come that close', text: 'The rate of false matches falls as the threshold rises, for the calibration in force and for the one fitted to these people.',
     x: { label: 'threshold', format: (v) => v.toFixed(2) }, y: { log: true, label: 'false match rate', format: percent },
     series: [{ name: 'fitted to these people', kind: 'a', points: points(r.curve) }, before && { name: 'in force', kind: 'd', dash: true, points: points(before) }].filter(Boolean) });
+}
+
+function spreads(r) {
+  const { lo, hi, mated, nonmated } = r.scores, at = mated.map((n, i) => n + nonmated[i] > 0), first = at.indexOf(true), last = at.lastIndexOf(true), wide = (hi - lo) / mated.length;
+  return histograms({ title: 'Scores of these people', text: 'Strangers lie left, pictures of one person right.', lo: lo + first * wide, hi: lo + (last + 1) * wide, x: { label: 'similarity', format: (v) => v.toFixed(2) },
+    series: [{ name: 'two people', kind: 'b', counts: nonmated.slice(first, last + 1) }, { name: 'one person', kind: 'a', counts: mated.slice(first, last + 1) }], marks: r.in_force ? [{ x: r.in_force.threshold, label: `in force ${similarity(r.in_force.threshold)}` }] : [] });
 }
 
 const cell = (e) => (e ? h('td', {}, h('b', {}, similarity(e.value)), h('small', { class: 'under' }, between(e, similarity))) : h('td', { class: 'hint' }, 'too few people'));
@@ -87,7 +93,7 @@ export async function calibrationResult(place, job) {
   }), { kind: 'primary', symbol: 'check' });
   fill(state, applied ? badge('in force now', 'yes') : apply, before && before.own && button('Back to the model’s own…', () => back(collection, again), { symbol: 'undo' }));
   fill(place, h('section', { class: 'card pad verdict-card', 'aria-label': 'What it means' }, h('div', {}, h('div', { class: 'model-head' }, h('h2', {}, title), badge(plural(r.curve.people, 'person', 'people'), kind)), h('p', {}, text), meaning(r)), state),
-    h('section', { class: 'card pad' }, curves(r, applied ? null : before)),
+    h('div', { class: 'plots' }, h('section', { class: 'card pad' }, curves(r, applied ? null : before)), r.scores && h('section', { class: 'card pad' }, spreads(r))),
     table('Two pictures: the same person from', 'False matches', r.thresholds.filter((t) => t.before || t.now).map((t) => ({ ...t, title: oneIn(t.fmr) }))),
     r.searches.some((s) => s.now) && table('A search: somebody known from', 'People searched', r.searches.map((s) => ({ ...s, title: h('span', {}, number(s.people), ' ', s.collection && badge('this gallery', 'yes')) }))));
 }

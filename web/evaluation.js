@@ -114,13 +114,13 @@ function agrees(r) {
 }
 
 function searchWords(r) {
-  return `${plural(r.people, 'person', 'people')} ${r.against === 'collection' ? 'of the gallery' : 'of these'} were searched, with ${plural(r.mated, 'picture')} of theirs and ${plural(r.nonmated, 'picture')} of strangers. At the threshold ${similarity(r.threshold)}, ${percent(r.fpir)} of strangers were taken for somebody, and ${percent(r.fnir)} of pictures of known people were not recognised.`;
+  return `Among ${plural(r.people, 'person', 'people')} ${r.against === 'collection' ? 'of the gallery' : 'of these'}, ${plural(r.mated, 'picture')} of theirs and ${number(r.nonmated)} of strangers were searched for. At the threshold ${similarity(r.threshold)}, ${percent(r.fpir)} of strangers were taken for somebody, and ${percent(r.fnir)} of pictures of known people were not recognised.`;
 }
 
 function identifyResult(r) {
   const fpir = interval(r, 'fpir'), fnir = interval(r, 'fnir'), rank1 = interval(r, 'rank1'), curve = points(r.curves.fnir, 'fpir', 'fnir');
   const found = (e, to, line) => pairCard({ image: crop(r, e.face, e.path), name: e.path }, person(r, to), e.score, line);
-  return [h('div', { class: 'figures results' }, tile(percent(rank1.value), 'most like themselves (rank 1)', spread(rank1)), tile(percent(fpir.value), 'of strangers named', spread(fpir)), tile(percent(fnir.value), 'of known people missed', spread(fnir)),
+  return [h('div', { class: 'figures results' }, tile(percent(rank1.value), 'named first, rightly', spread(rank1)), tile(percent(fpir.value), 'of strangers named', spread(fpir)), tile(percent(fnir.value), 'of known people missed', spread(fnir)),
     tile(number(r.people), 'people searched', `threshold ${similarity(r.threshold)}`)),
   card(h('h2', {}, 'In words'), h('p', {}, searchWords(r)), h('p', { class: 'hint' }, agrees(r), !r.fpir_promised && ` The calibration does not support ${percent(r.fpir_asked)} among so many: its strictest threshold was taken.`)),
   card(scores(r.curves, r.threshold, ['best candidate of a stranger', 'the right person'], searchWords(r))),

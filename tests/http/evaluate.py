@@ -273,6 +273,8 @@ class Evaluate(unittest.TestCase):
         # kept: in force at once, in the file, in the audit, and gone again
         now = c.post("/v1/collections/default/calibration", body={"job": job["id"]})
         self.assertEqual((now.status, now.json["own"], now.json["people"]), (200, True, PEOPLE), now.body)
+        self.assertEqual(now.json["scores"], r["scores"])
+        self.assertEqual((sum(r["scores"]["mated"]), sum(r["scores"]["nonmated"])), (r["curve"]["mated"], r["curve"]["nonmated"]))
         self.assertNotEqual(now.json["search"]["threshold"], before["points"][0]["threshold"])
         found = c.post("/v1/identify", form=[("file", sample(9, 1))]).json["faces"][0]
         self.assertAlmostEqual(found["threshold"], now.json["search"]["threshold"], places=5)
@@ -281,7 +283,7 @@ class Evaluate(unittest.TestCase):
         self.assertEqual(c.get("/v1/audit").json["entries"][-1]["action"], "set")
         self.assertTrue(self.eval("/v1/calibrate", set=self.set)["result"]["before_own"])
         back = c.call("DELETE", "/v1/collections/default/calibration").json
-        self.assertEqual((back["own"], back["points"]), (False, before["points"]))
+        self.assertEqual((back["own"], back["points"], back["scores"]), (False, before["points"], None))
         self.assertEqual(c.get("/v1/audit").json["entries"][-1]["action"], "unset")
         self.assertNotAlmostEqual(c.post("/v1/identify", form=[("file", sample(9, 1))]).json["faces"][0]["threshold"], found["threshold"], places=4)
 
