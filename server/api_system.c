@@ -121,8 +121,11 @@ static void answer_collection(api_call *c, int status)
         return;
     if (mien_gallery_info_of(g, &info, &err))
         api_fail_status(c, &err);
-    else
-        api_ok(c, status, info_json(c, &info));
+    else {
+        json_t *j = info_json(c, &info);
+        json_object_set_new(j, "retention_days", json_integer(collection_retention(g)));
+        api_ok(c, status, j);
+    }
 }
 
 static void run_collection(api_call *c)
@@ -143,6 +146,20 @@ static void run_make_collection(api_call *c)
         else
             answer_collection(c, 201);
     }
+}
+
+static void run_edit_collection(api_call *c)
+{
+    int64_t days = 0;
+    mien_error err = MIEN_ERROR_INIT;
+    mien_gallery *g = NULL;
+    if (!api_own_collection(c, c->params[0]) || !api_arg_int(c, "retention_days", 0, MAX_RETENTION_DAYS, -1, &days) ||
+        !(g = collection_of(c)))
+        return;
+    if (days >= 0 && collection_set_retention(g, days, &err))
+        api_fail_status(c, &err);
+    else
+        answer_collection(c, 200);
 }
 
 static void run_remove_collection(api_call *c)
@@ -311,6 +328,7 @@ const api_route api_system[] = {
     { "GET", "/v1/collections", API_KEY, KEY_READ, HTTP_LIGHT, 0, run_collections },
     { "POST", "/v1/collections", API_KEY, KEY_ADMIN, HTTP_LIGHT, SMALL, run_make_collection },
     { "GET", "/v1/collections/{name}", API_KEY, KEY_READ, HTTP_LIGHT, 0, run_collection },
+    { "PATCH", "/v1/collections/{name}", API_KEY, KEY_ADMIN, HTTP_LIGHT, SMALL, run_edit_collection },
     { "DELETE", "/v1/collections/{name}", API_KEY, KEY_ADMIN, HTTP_LIGHT, SMALL, run_remove_collection },
     { "GET", "/v1/audit", API_KEY, KEY_ADMIN, HTTP_LIGHT, 0, run_audit },
     { "GET", "/v1/keys", API_KEY, KEY_ADMIN, HTTP_LIGHT, 0, run_keys },

@@ -254,6 +254,35 @@ const mien_curve *collection_curve_of(api_server *s, const char *name)
     return curve;
 }
 
+static const char retention_key[] = "retention_days";
+
+int64_t collection_retention(mien_gallery *g)
+{
+    char *text = NULL;
+    const int64_t days = mien_gallery_text(g, retention_key, &text, NULL) ? 0 : strtoll(text, NULL, 10);
+    mien_text_free(text);
+    return days > 0 && days <= MAX_RETENTION_DAYS ? days : 0;
+}
+
+mien_status collection_set_retention(mien_gallery *g, int64_t days, mien_error *err)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%lld", (long long)days);
+    if (days == collection_retention(g))
+        return MIEN_OK;
+    return mien_gallery_set_text(g, retention_key, days ? text : NULL, err);
+}
+
+bool collection_expiry(mien_gallery *g, const char *name, mien_consent *consent)
+{
+    int64_t id = 0;
+    const int64_t days = collection_retention(g);
+    if (!days || mien_gallery_find(g, name, &id, NULL) == MIEN_OK)
+        return false;
+    consent->expires_ms = keys_now_ms() + days * 24 * 3600 * 1000;
+    return true;
+}
+
 /* A fitted curve names the fingerprint of its model, the model's own its name. */
 bool curve_is_own(const api_server *s, const mien_curve *curve)
 {

@@ -85,6 +85,12 @@ bool collections_open(api_server *s, char *ret_fault, size_t capacity);
 void collections_close(api_server *s);
 /* The call's collection through this worker's handle; NULL: answered. The audit actor is the call's key. */
 mien_gallery *collection_of(api_call *c);
+/* After how many days a new person of the collection expires whose consent names no day; 0: never. */
+enum { MAX_RETENTION_DAYS = 36500 };
+int64_t collection_retention(mien_gallery *g);
+mien_status collection_set_retention(mien_gallery *g, int64_t days, mien_error *err);
+/* Put that day into the consent of somebody new of that name; false: nothing is due, or there is such a person. */
+bool collection_expiry(mien_gallery *g, const char *name, mien_consent *consent);
 /* The curve in force for the call's collection; lent until the server stops. */
 const mien_curve *collection_curve(api_call *c);
 /* The same by name. */

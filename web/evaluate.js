@@ -1,6 +1,6 @@
 /* Evaluate: choose people whose names are known, measure, and find what was measured before. One result: evaluation.js. */
 import { call, within, form, session } from './api.js';
-import { h, fill, icon, button, iconButton, field, check, badge, spinner, plural, number, moment, failed, toast, sentence } from './ui.js';
+import { h, fill, icon, button, iconButton, field, table, check, badge, spinner, plural, number, moment, failed, toast, sentence } from './ui.js';
 import { takeFolders, folderChooser, sendSet } from './sets.js';
 import { progressCard } from './jobs.js';
 import { percent } from './plot.js';
@@ -70,10 +70,7 @@ function questions(title, text, onstart, oncancel) {
 
 /* ---- the start ---- */
 
-const headline = (job) => {
-  const r = job.summary;
-  return r || { queued: 'waiting', running: 'running', failed: 'failed', stopped: 'stopped' }[job.state] || '';
-};
+const states = { queued: 'waiting', running: 'running', failed: 'failed', stopped: 'stopped' };
 
 const kindOf = (job) => (job.kind === 'calibrate' ? 'Calibration' : { verify: 'Pairs', identify: 'Searches', scores: 'Scores' }[job.args.mode] || 'Evaluation');
 
@@ -82,7 +79,7 @@ async function earlier(place) {
   const [a, b] = await Promise.all(['eval', 'calibrate'].map((kind) => call('GET', '/v1/jobs', { query: { kind } })));
   const jobs = [...a.jobs, ...b.jobs].sort((x, y) => y.created_ms - x.created_ms);
   const figure = async (cell, job) => {
-    if (job.state !== 'done' || job.kind !== 'eval') return fill(cell, job.kind === 'calibrate' && job.state === 'done' ? badge('fitted', 'yes') : badge(headline(job), job.state === 'failed' ? 'bad' : ''));
+    if (job.state !== 'done' || job.kind !== 'eval') return fill(cell, job.kind === 'calibrate' && job.state === 'done' ? badge('fitted', 'yes') : badge(states[job.state], job.state === 'failed' ? 'bad' : ''));
     const { result: r } = await call('GET', `/v1/jobs/${job.id}`);
     return fill(cell, r.mode === 'identify' ? `${percent(r.rank1)} named first` : `${percent(r.accuracy)} decided rightly`);
   };
@@ -95,13 +92,12 @@ async function earlier(place) {
     }
   };
   fill(place, jobs.length > 0 && h('section', { 'aria-labelledby': 'earlier' }, h('h2', { class: 'section-title', id: 'earlier' }, 'Measured before'),
-    h('div', { class: 'card table-wrap', tabindex: '0', role: 'region', 'aria-label': 'Measured before' }, h('table', {}, h('thead', {}, h('tr', {}, ['What', 'On', 'Came to', 'When'].map((t) => h('th', { scope: 'col' }, t)),
-      h('td', {}, h('span', { class: 'unseen' }, 'Actions')))), h('tbody', {}, jobs.map((job) => {
+    table('Measured before', ['What', 'On', 'Came to', 'When', ''], jobs.map((job) => {
       const cell = h('td', {});
       figure(cell, job).catch(() => {}); /* removed meanwhile */
       return h('tr', {}, h('td', {}, h('a', { href: `#/evaluate/${job.id}` }, kindOf(job))), h('td', { class: 'clip' }, job.args.name || 'people'), cell, h('td', { class: 'line' }, moment(job.created_ms)),
         h('td', { class: 'end' }, iconButton(`Remove ${kindOf(job)} of ${moment(job.created_ms)}`, 'trash', () => remove(job))));
-    }))))));
+    }))));
 }
 
 async function startPage(main) {
@@ -152,7 +148,7 @@ async function startPage(main) {
     }
   }
 
-  fill(main, head(), h('div', { class: 'stack' }, place, calibration, before));
+  fill(main, head(), h('div', { class: 'stack' }, place, before, calibration));
   ask();
   fill(before, spinner());
   earlier(before).catch((e) => { fill(before); failed(e); });

@@ -3,12 +3,12 @@ import { call, within, form, session } from './api.js';
 import { h, fill, icon, button, badge, confirm, spinner, empty, portrait, failed, plural, number, moment, sentence, announce } from './ui.js';
 import { follow, ended, stopJob, fileAddress, progressCard } from './jobs.js';
 import { cropAddress } from './sets.js';
-import { plot, histograms, percent, oneIn } from './plot.js';
+import { plot, histograms, percent, oneIn, plain } from './plot.js';
 import { calibrationResult, similarity } from './calibration.js';
 import { withFace } from './people.js';
 
 const interval = (r, name) => ({ value: r[name], lo: r[`${name}_interval95`] ? r[`${name}_interval95`][0] : r[`${name}_lo`], hi: r[`${name}_interval95`] ? r[`${name}_interval95`][1] : r[`${name}_hi`] });
-const spread = (e) => (Number.isFinite(e.lo) ? `between ${percent(e.lo)} and ${percent(e.hi)}` : '');
+const spread = (e) => (Number.isFinite(e.lo) ? `between ${percent(e.lo, 2)} and ${percent(e.hi, 2)}` : '');
 const tile = (value, label, under, kind = '') => h('div', { class: `card figure ${kind}` }, h('b', {}, value), h('span', {}, label), under && h('small', {}, under));
 const card = (...content) => h('section', { class: 'card pad' }, content);
 const region = (label, ...content) => h('div', { class: 'table-wrap', tabindex: '0', role: 'region', 'aria-label': label }, h('table', {}, content));
@@ -24,10 +24,13 @@ export function startJob(kind, set, more = {}) {
 
 /* ---- parts of both kinds ---- */
 
-function scores(curves, threshold, names, text) {
-  return histograms({ title: 'Scores', text, lo: curves.score_lo, hi: curves.score_hi, x: { label: 'similarity', format: (v) => v.toFixed(2) },
+/* Scores of other matchers lie anywhere. */
+const axisNumber = (c) => (c.score_hi - c.score_lo < 4 ? (v) => v.toFixed(2).replace('-', '−') : plain);
+
+function scores(curves, threshold, names, text, lower = false) {
+  return histograms({ title: 'Scores', text, lo: curves.score_lo, hi: curves.score_hi, x: { label: lower ? 'distance' : 'similarity', format: axisNumber(curves) },
     series: [{ name: names[0], kind: 'b', counts: curves.nonmated }, { name: names[1], kind: 'a', counts: curves.mated }],
-    marks: [{ x: threshold, label: `threshold ${similarity(threshold)}` }], note: 'Each as shares of its own kind. What lies right of the threshold counts as the same person.' });
+    marks: [{ x: threshold, label: `threshold ${similarity(threshold)}` }], note: `Each as shares of its own kind. What lies ${lower ? 'left' : 'right'} of the threshold counts as the same person.` });
 }
 
 const points = (list, x, y) => list.map((p) => ({ x: p[x], ...interval(p, y) })).map((p) => ({ x: p.x, y: p.value, lo: p.lo, hi: p.hi }));
@@ -68,7 +71,7 @@ const pairCard = (left, right, score, line) => h('li', { class: 'error' }, h('di
 
 function inWords(r) {
   const d = r.at_threshold, strangers = d.fp + d.tn, one = d.tp + d.fn, failedPairs = r.failed_pairs ? ` ${plural(r.failed_pairs, 'pair')} could not be compared and count as different.` : '';
-  return `At the threshold ${similarity(d.threshold)}, ${plural(d.fp, 'pair')} of ${number(strangers)} of strangers passed for one person, and ${plural(d.fn, 'pair')} of ${number(one)} of one person were missed.${failedPairs}`;
+  return `At the threshold ${similarity(d.threshold)}, ${number(d.fp)} of ${plural(strangers, 'pair')} of strangers passed for one person, and ${number(d.fn)} of ${plural(one, 'pair')} of one person ${d.fn === 1 ? 'was' : 'were'} missed.${failedPairs}`;
 }
 
 const sources = (d) => (d.chosen_on_these_pairs ? 'The threshold was chosen on these very pairs, which flatters.' : d.source === 'given' ? 'It was given.' : `It comes from ${d.source}.`);
@@ -90,7 +93,7 @@ function verifyResult(r) {
   return [h('div', { class: 'figures results' }, tile(percent(folds ? r.accuracy : accuracy.value), folds ? `decided rightly, over ${r.folds} folds` : 'decided rightly', folds ? `± ${percent(r.accuracy_std)}` : spread(accuracy)),
     tile(percent(fmr.value), 'of strangers pass', spread(fmr)), tile(percent(fnmr.value), 'of one person missed', spread(fnmr)), tile(percent(eer.value), 'equal error rate', spread(eer))),
   card(h('h2', {}, 'In words'), h('p', {}, inWords(r)), h('p', { class: 'hint' }, `${sources(d)} Intervals: ${r.intervals === 'bootstrap over people' ? `from ${plural(r.people, 'person', 'people')}, drawn again and again` : 'pairs taken as independent, for nobody says whose they are'}.`)),
-  card(scores(r.curves, d.threshold, ['two people', 'one person'], inWords(r))),
+  card(scores(r.curves, d.threshold, ['two people', 'one person'], inWords(r), r.lower_is_alike)),
   h('div', { class: 'plots' }, card(logLog('False matches against misses (DET)', `Equal error rate ${percent(eer.value)}.`, det, 'false match rate', 'missed', { x: fmr.value, y: fnmr.value })),
     card(plot({ title: 'Recognised against false matches (ROC)', text: `Area under the curve ${auc.value.toFixed(4)}.`, x: { label: 'false match rate', log: true, format: percent }, y: { label: 'recognised', format: percent, hi: 1 },
       series: [{ name: 'with its 95 % interval', kind: 'a', points: roc }], note: `Area under the curve ${auc.value.toFixed(4)}, ${auc.lo.toFixed(4)} to ${auc.hi.toFixed(4)}.` }))),

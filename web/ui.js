@@ -149,6 +149,10 @@ export const sentence = (s) => (s ? `${s.charAt(0).toUpperCase()}${s.slice(1)}${
 export const facts = (...rows) =>
   h('dl', { class: 'facts' }, rows.filter(Boolean).map(([k, v]) => h('div', {}, h('dt', {}, k), h('dd', {}, v))));
 
+/* A row of heads, "" for the one over the buttons. */
+export const table = (label, heads, rows) => h('div', { class: 'card table-wrap', tabindex: '0', role: 'region', 'aria-label': label }, h('table', {}, h('thead', {}, h('tr', {}, heads.map((t) =>
+  (t ? h('th', { scope: 'col' }, t) : h('td', {}, h('span', { class: 'unseen' }, 'Actions')))))), h('tbody', {}, rows)));
+
 const LEAST = -0.2; /* strangers lie around 0; below this nothing is told apart */
 const part = (s) => Math.min(1, Math.max(0, (s - LEAST) / (1 - LEAST)));
 const place = (s) => `${(100 * part(s)).toFixed(2)}%`;

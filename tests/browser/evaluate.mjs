@@ -37,7 +37,7 @@ export async function evaluateSteps({ page, step, go, button, dialog, look, chec
     await measure(/^Two pictures/);
     await page.getByRole('heading', { name: 'Two pictures: the same person?' }).waitFor();
     check(await page.locator('.figure').count() === 4, 'four figures');
-    check(/5 pairs of 1,100 of strangers passed for one person/.test(await page.locator('section', { hasText: 'In words' }).first().innerText()), 'the figures are not said in words');
+    check(/5 of 1,100 pairs of strangers passed for one person/.test(await page.locator('section', { hasText: 'In words' }).first().innerText()), 'the figures are not said in words');
     await page.getByRole('heading', { name: 'Strangers taken for one person' }).waitFor();
     check((await page.locator('.error').first().innerText()).includes('Person 02/4.jpg'), 'the label at fault is not the worst error');
     await page.waitForFunction(() => [...document.querySelectorAll('.error img')].slice(0, 4).every((i) => i.complete && i.naturalWidth > 0));
@@ -142,6 +142,23 @@ export async function evaluateSteps({ page, step, go, button, dialog, look, chec
       await page.goto(`${new URL(page.url()).origin}/#/evaluate/0123456789abcdef`);
       await page.getByText('This result is gone').waitFor();
     });
+  });
+  await step('settings: what is kept, until when', async () => {
+    await go('settings/retention');
+    await page.getByRole('heading', { name: 'Faces of pictures that were sent' }).waitFor();
+    await look('retention');
+    await page.getByLabel('New people expire').selectOption('90');
+    await toast('expires then');
+    await page.reload();
+    await page.getByLabel('New people expire').waitFor();
+    check(await page.getByLabel('New people expire').inputValue() === '90', 'the span is not kept');
+    await page.getByLabel('New people expire').selectOption('0');
+    await toast('stays');
+    await page.getByRole('button', { name: 'Remove the faces of Colleagues' }).click();
+    await page.waitForFunction(() => ![...document.querySelectorAll('td')].some((d) => d.textContent === 'Colleagues12 people'));
+    const left = await page.getByRole('button', { name: /^Remove the (evaluation|calibration)/ }).count();
+    await page.getByRole('button', { name: /^Remove the (evaluation|calibration)/ }).first().click();
+    await page.waitForFunction((n) => [...document.querySelectorAll('.icon-button')].filter((b) => /^Remove the (evaluation|calibration)/.test(b.title)).length === n, left - 1);
   });
   fs.rmSync(path.dirname(folder), { recursive: true, force: true });
 }
