@@ -161,6 +161,13 @@ static bool read_consent(api_call *c, mien_consent *ret, bool *ret_any)
     return true;
 }
 
+/* Whether the call names a day, or 0 for never: the collection's own then does not hold. */
+static bool says_expiry(api_call *c)
+{
+    const json_t *k = json_object_get(c->json, "consent");
+    return json_is_integer(json_object_get(k ? k : c->json, "expires_ms")) || (!k && api_text(c, "expires_ms"));
+}
+
 /* ---- enrolling ---- */
 
 typedef struct picture {
@@ -311,6 +318,8 @@ static void enrol(api_call *c, enrol_plan *plan)
     mien_error err = MIEN_ERROR_INIT;
     if (!read_plan(c, plan) || !(g = collection_of(c)))
         return;
+    if (plan->name && !says_expiry(c) && collection_expiry(g, plan->name, &plan->consent))
+        plan->has_consent = true;
     const size_t n = list_pictures(c, &all);
     size_t enrolled = 0;
     if (n == 0)

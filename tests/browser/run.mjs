@@ -3,6 +3,7 @@
 // Signs in, recognises, enrols, compares and removes as a person would, with a camera that is a file of a sample.
 import fs from 'node:fs';
 import path from 'node:path';
+import { evaluateSteps } from './evaluate.mjs';
 import { cameraFile, check, findChromium, load, noSerious, root, sample, startServer, Watch } from './world.mjs';
 
 const mien = path.resolve(process.argv[2] || 'build/release/mien');
@@ -366,6 +367,9 @@ try {
     await page.getByText('live', { exact: true }).waitFor();
     await look('system');
   });
+
+  const tools = { page, step, go, button, dialog, choose, look, check, toast, refused, sample, root };
+  await evaluateSteps(tools);
 
   await step('events arrive while one looks', async () => {
     const other = await context.newPage();
