@@ -46,7 +46,7 @@ typedef struct mien_album_new_face {
     mien_face face; /**< px of the picture */
     float quality;  /**< higher is better: who represents a group; 0: too poor to be grouped, kept in no group
                          until somebody puts it into one */
-    const float *vec; /**< [dim] unit vector */
+    const float *vec;    /**< [dim] unit vector */
     const uint8_t *crop; /**< a small picture of the face to keep, in any format, at most 1 MiB; NULL: none */
     size_t crop_bytes;
 } mien_album_new_face;
@@ -151,10 +151,18 @@ MIEN_API MIEN_MUST_USE mien_status mien_album_merge(mien_album *album, int64_t i
 /** Faces, of any groups or none, make a new group; they never join again the groups that they leave. */
 MIEN_API MIEN_MUST_USE mien_status mien_album_split(mien_album *album, const int64_t *faces, size_t n,
                                                     int64_t *ret_group, mien_error *err);
+/** Faces, of other groups or none, are that group's person: they join it, though it was said that they are
+ * not, and never join again the groups that they leave. */
+MIEN_API MIEN_MUST_USE mien_status mien_album_give(mien_album *album, int64_t group, const int64_t *faces,
+                                                   size_t n, mien_error *err);
 /** Take back the last correction that has not been taken back. E_NOT_FOUND when there is none.
  *  @param ret_what  one line for people without names, [capacity]; NULL */
 MIEN_API MIEN_MUST_USE mien_status mien_album_undo(mien_album *album, char *ret_what, size_t capacity,
                                                    mien_error *err);
+/** Say what mien_album_undo() would take back, without doing it. E_NOT_FOUND when there is nothing.
+ *  @param ret_what  as there; "" when not found */
+MIEN_API MIEN_MUST_USE mien_status mien_album_undo_next(mien_album *album, char *ret_what, size_t capacity,
+                                                        mien_error *err);
 
 MIEN_END_DECLS
 

@@ -191,6 +191,41 @@ static void merge_and_undo(void **state)
     mien_album_free(a);
 }
 
+static void given_faces_join_and_stay(void **state)
+{
+    (void)state;
+    mien_album *a = open_album(NULL);
+    char what[64];
+    fill(a);
+    group(a, 0);
+    const int64_t g = group_of_face(a, 1), h = group_of_face(a, 2);
+    FAILS(MIEN_E_NOT_FOUND, mien_album_undo_next(a, what, sizeof what, &err));
+    OK(mien_album_not(a, 5, h, &err)); /* what is given joins though it was refused */
+    OK(mien_album_give(a, h, (const int64_t[]){ 5, 3, 3 }, 3, &err));
+    assert_int_equal(group_of_face(a, 5), h);
+    assert_int_equal(group_of_face(a, 3), h);
+    OK(mien_album_undo_next(a, what, sizeof what, &err));
+    assert_non_null(strstr(what, "given"));
+    group(a, 0); /* neither comes back to where it was */
+    assert_int_equal(group_of_face(a, 3), h);
+    OK(mien_album_not(a, 3, h, &err));
+    group(a, 0);
+    assert_int_not_equal(group_of_face(a, 3), g);
+    OK(mien_album_undo(a, NULL, 0, &err));
+    OK(mien_album_undo(a, what, sizeof what, &err));
+    assert_non_null(strstr(what, "given"));
+    assert_int_equal(group_of_face(a, 3), g);
+    assert_int_equal(group_of_face(a, 5), 0);
+    FAILS(MIEN_E_NOT_FOUND, mien_album_give(a, 99, (const int64_t[]){ 3 }, 1, &err));
+    FAILS(MIEN_E_NOT_FOUND, mien_album_give(a, h, (const int64_t[]){ 3, 77 }, 2, &err));
+    assert_int_equal(group_of_face(a, 3), g); /* nothing of it was done */
+    FAILS(MIEN_E_ARG, mien_album_give(a, h, NULL, 0, &err));
+    OK(mien_album_undo(a, NULL, 0, &err)); /* the first "not" */
+    FAILS(MIEN_E_NOT_FOUND, mien_album_undo_next(a, what, sizeof what, &err));
+    assert_string_equal(what, "");
+    mien_album_free(a);
+}
+
 static void split_and_undo(void **state)
 {
     (void)state;
@@ -293,7 +328,7 @@ static void open_what_is_no_album(void **state)
     FAILS(MIEN_E_GALLERY_MODEL, mien_album_open(path, "another model", DIM, &a, &err));
     FAILS(MIEN_E_GALLERY_MODEL, mien_album_open(path, "test model", DIM + 1, &a, &err));
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 2", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 3", NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
     FAILS(MIEN_E_GALLERY_FORMAT, mien_album_open(path, "test model", DIM, &a, &err));
     unlink(path);
@@ -383,6 +418,7 @@ int main(void)
         cmocka_unit_test(group_new_pictures_join_names_stay),
         cmocka_unit_test(not_is_remembered),
         cmocka_unit_test(merge_and_undo),
+        cmocka_unit_test(given_faces_join_and_stay),
         cmocka_unit_test(split_and_undo),
         cmocka_unit_test(people_give_their_names),
         cmocka_unit_test(remove_leaves_no_vector),
