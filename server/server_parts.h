@@ -45,6 +45,7 @@ struct kit {
 
 typedef struct metrics metrics;
 typedef struct events events;
+typedef struct jobs jobs;
 
 struct api_server {
     server_opts opts;
@@ -60,6 +61,7 @@ struct api_server {
     unsigned n_heavy, n_light;
     metrics *metrics;
     events *events;
+    jobs *jobs;
     int64_t started_ms;
 };
 
@@ -79,6 +81,9 @@ void collections_close(api_server *s);
 mien_gallery *collection_of(api_call *c);
 /* The curve in force for the call's collection; lent until the server stops. */
 const mien_curve *collection_curve(api_call *c);
+/* A handle of its own for work outside of calls, to be freed by the caller; `actor` stands in the audit chain. */
+mien_status collection_open(api_server *s, const char *name, const char *actor, mien_gallery **ret,
+                            mien_error *err);
 mien_status collection_make(api_server *s, const char *name, const char *purpose, mien_error *err);
 mien_status collection_remove(api_server *s, const char *name, mien_error *err);
 typedef void (*collection_fn)(void *ctx, const char *name);
