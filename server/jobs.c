@@ -58,7 +58,7 @@ static json_t *progress_json(const job *j)
 
 json_t *job_json(const job *j, bool whole)
 {
-    return json_pack("{s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:O,s:O*}", "id", j->id, "kind", j->kind, "state",
+    return json_pack("{s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:O,s:O,s:O*}", "id", j->id, "kind", j->kind, "state",
                      state_names[j->state], "created_ms", time_json(j->created_ms), "started_ms",
                      time_json(j->started_ms), "ended_ms", time_json(j->ended_ms), "progress", progress_json(j), "files",
                      files_json(j), "args", j->args, "error", j->error ? j->error : json_null(), "result",

@@ -40,7 +40,11 @@ static const char *const schema[] = {
     /* since version 2 */
     "CREATE TABLE crop(face INTEGER PRIMARY KEY REFERENCES face ON DELETE CASCADE, data BLOB NOT NULL) "
     "STRICT",
+    "CREATE TABLE measured(face INTEGER PRIMARY KEY REFERENCES face ON DELETE CASCADE, quality BLOB NOT "
+    "NULL) "
+    "STRICT",
 };
+enum { NEW_IN_2 = 2 }; /* the last so many */
 
 /* ---- errors ---- */
 
@@ -225,7 +229,7 @@ static mien_status make_schema(mien_album *a, const char *model, mien_error *err
     return st;
 }
 
-/* Version 1 had no small pictures of faces. */
+/* Version 1 kept no small pictures of faces, and nothing that was measured on them. */
 static mien_status migrate(mien_album *a, mien_error *err)
 {
     int64_t id = 0, version = 0;
@@ -234,7 +238,8 @@ static mien_status migrate(mien_album *a, mien_error *err)
         st = mien__album_int(a, err, &version, "PRAGMA user_version", "");
     if (st || id != APPLICATION_ID || version != 1)
         return st;
-    st = mien__album_run(a, err, schema[MIEN_COUNTOF(schema) - 1], "");
+    for (size_t i = MIEN_COUNTOF(schema) - NEW_IN_2; i < MIEN_COUNTOF(schema) && !st; i++)
+        st = mien__album_run(a, err, schema[i], "");
     return st ? st : mien__album_run(a, err, "PRAGMA user_version = 2", "");
 }
 

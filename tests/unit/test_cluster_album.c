@@ -397,7 +397,9 @@ static void pictures_vectors_and_crops_come_back(void **state)
     mien_album *a = open_album(path);
     face_vec(3, 1, vec);
     const mien_album_picture p = { "a/1.jpg", 1, 1, 640, 480 }, none = { "a/2.jpg", 1, 1, 640, 480 };
-    mien_album_new_face f = { { 0, 0, 10, 10, 0.5f, { { 0 } } }, 0.5f, vec, jpeg, sizeof jpeg };
+    const mien_quality q = { .eye_distance_px = 41, .sharpness = 0.5f, .score = 0.75f };
+    mien_quality seen;
+    mien_album_new_face f = { { 0, 0, 10, 10, 0.5f, { { 0 } } }, 0.5f, vec, jpeg, sizeof jpeg, &q };
     OK(mien_album_add(a, &p, &f, 1, &err));
     OK(mien_album_add(a, &none, NULL, 0, &err));
     OK(mien_album_vector(a, 1, back, &err));
@@ -406,6 +408,8 @@ static void pictures_vectors_and_crops_come_back(void **state)
     assert_int_equal(n, sizeof jpeg);
     assert_memory_equal(data, jpeg, n);
     mien_free(data);
+    OK(mien_album_quality(a, 1, &seen, &err));
+    assert_memory_equal(&seen, &q, sizeof q);
     size_t counts[3] = { 0, 0, 99 }, one[3] = { 0, 0, 1 };
     OK(mien_album_pictures(a, count_pictures, counts, &err));
     assert_int_equal(counts[0], 2);
@@ -415,8 +419,10 @@ static void pictures_vectors_and_crops_come_back(void **state)
     FAILS(MIEN_E_NOT_FOUND, mien_album_vector(a, 2, back, &err));
     f.crop = NULL;
     f.crop_bytes = 0;
+    f.measured = NULL;
     OK(mien_album_add(a, &none, &f, 1, &err));
     FAILS(MIEN_E_NOT_FOUND, mien_album_crop(a, 2, &data, &n, &err));
+    FAILS(MIEN_E_NOT_FOUND, mien_album_quality(a, 2, &seen, &err));
     f.crop = jpeg;
     FAILS(MIEN_E_LIMIT, mien_album_add(a, &none, &f, 1, &err));
     f.crop_bytes = (1 << 20) + 1;
@@ -435,8 +441,9 @@ static void open_an_album_of_version_1(void **state)
     add(a, "a.jpg", 1, (const int[]){ 2 }, 1);
     mien_album_free(a);
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "DROP TABLE crop; PRAGMA user_version = 1", NULL, NULL, NULL),
-                     SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(db, "DROP TABLE crop; DROP TABLE measured; PRAGMA user_version = 1", NULL, NULL, NULL),
+        SQLITE_OK);
     sqlite3_close(db);
     a = open_album(path);
     add(a, "b.jpg", 1, (const int[]){ 2 }, 2);
