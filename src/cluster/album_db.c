@@ -245,8 +245,11 @@ static mien_status connect(mien_album *a, const char *path, const char *model, m
         rc = sqlite3_exec(a->db, pragmas, NULL, NULL, NULL);
     if (rc != SQLITE_OK)
         return mien__album_fail(a, rc, err);
-    int64_t n = 0;
-    st = mien__album_begin(a, err);
+    int64_t n = 0, version = 0;
+    st = mien__album_int(a, err, &version, "PRAGMA user_version", "");
+    if (!st) /* only making and migrating write: an album in which somebody groups faces can be opened and
+                read */
+        st = version < VERSION ? mien__album_begin(a, err) : mien__album_run(a, err, "BEGIN", "");
     if (st)
         return st;
     st = mien__album_int(a, err, &n, "SELECT count(*) FROM sqlite_schema", "");

@@ -433,6 +433,25 @@ static void pictures_vectors_and_crops_come_back(void **state)
     unlink(path);
 }
 
+static void open_and_read_while_another_writes(void **state)
+{
+    (void)state;
+    sqlite3 *db = NULL;
+    mien_album *a = open_album(path);
+    fill(a);
+    mien_album_free(a);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE; DELETE FROM face", NULL, NULL, NULL), SQLITE_OK);
+    a = open_album(path); /* what was there before */
+    mien_album_list *l = list_of(a);
+    assert_int_equal(l->n_faces, 5);
+    mien_album_list_free(l);
+    assert_int_equal(sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    mien_album_free(a);
+    unlink(path);
+}
+
 static void open_an_album_of_version_1(void **state)
 {
     (void)state;
@@ -502,6 +521,7 @@ int main(void)
         cmocka_unit_test(open_with_a_trigger_returns_format),
         cmocka_unit_test(add_bad_face_returns_arg),
         cmocka_unit_test(pictures_vectors_and_crops_come_back),
+        cmocka_unit_test(open_and_read_while_another_writes),
         cmocka_unit_test(open_an_album_of_version_1),
         cmocka_unit_test(undo_history_is_bounded),
     };
