@@ -35,11 +35,11 @@ int mien__sqlite_guard(sqlite3 *db, size_t max_bytes, unsigned busy_ms)
     static const struct {
         int id, value;
     } limits[] = {
-        { SQLITE_LIMIT_SQL_LENGTH, 65536 },   { SQLITE_LIMIT_COLUMN, 64 },
-        { SQLITE_LIMIT_EXPR_DEPTH, 64 },      { SQLITE_LIMIT_COMPOUND_SELECT, 4 },
-        { SQLITE_LIMIT_VDBE_OP, 25000 },      { SQLITE_LIMIT_FUNCTION_ARG, 8 },
-        { SQLITE_LIMIT_ATTACHED, 0 },         { SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 100 },
-        { SQLITE_LIMIT_VARIABLE_NUMBER, 32 }, { SQLITE_LIMIT_TRIGGER_DEPTH, 1 },
+        { SQLITE_LIMIT_SQL_LENGTH, 65536 }, { SQLITE_LIMIT_COLUMN, 64 },
+        { SQLITE_LIMIT_EXPR_DEPTH, 64 },    { SQLITE_LIMIT_COMPOUND_SELECT, 4 },
+        { SQLITE_LIMIT_VDBE_OP, 25000 },    { SQLITE_LIMIT_FUNCTION_ARG, 8 },
+        { SQLITE_LIMIT_ATTACHED, 0 },       { SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 100 },
+        { SQLITE_LIMIT_TRIGGER_DEPTH, 8 }, /* deletions that foreign keys pass on count, too */
         { SQLITE_LIMIT_WORKER_THREADS, 0 },
     };
     static const struct {

@@ -18,7 +18,7 @@ export function check(truth, text) {
   if (!truth) throw new Error(text);
 }
 
-/* The test's modules are not in the tree: npm install --prefix build/npm playwright-core axe-core */
+/* The test's modules are not in the tree: scripts/browser_tools fetches them. */
 export function load(name) {
   const places = [process.env.MIEN_NPM, path.join(root, 'build/npm'), path.join(root, '../shared/npm'), '/usr/lib', '/usr/local/lib'].filter(Boolean);
   for (const place of places)
@@ -27,7 +27,7 @@ export function load(name) {
     } catch {
       /* the next one */
     }
-  return skip(`no ${name} (npm install --prefix build/npm playwright-core axe-core)`);
+  return skip(`no ${name} (scripts/browser_tools)`);
 }
 
 export function findChromium() {
