@@ -96,9 +96,9 @@ class Group {
         refresh();
       } })),
       h('div', { class: 'face-pixels', onclick: () => box.querySelector('input').click() }, crop(this.album, f.id)),
-      h('div', { class: 'face-text' }, h('span', { class: 'source', title: f.path }, short),
-        h('div', {}, f.quality === 0 ? badge('poor', 'warn') : f.similarity !== 0 && f.confidence < SURE ? badge('not sure', 'warn') : h('span', {}),
-          iconButton(`Not this person: the face in ${short}`, 'close', () => this.notThis([f.id]).catch(failed), { title: 'Not this person' }))));
+      h('div', { class: 'face-text' }, h('div', { class: 'face-line' }, h('span', { class: 'source', title: f.path }, short),
+        iconButton(`Not this person: the face in ${short}`, 'close', () => this.notThis([f.id]).catch(failed), { title: 'Not this person' })),
+      f.quality === 0 ? h('div', {}, badge('poor', 'warn')) : f.similarity !== 0 && f.confidence < SURE && h('div', {}, badge('not sure', 'warn'))));
     return box;
   }
 

@@ -178,7 +178,7 @@ export function pickGroup(album, title, text, label, notThis, onpick) {
       chosen = g;
       go.disabled = false;
       for (const r of list.children) r.setAttribute('aria-pressed', String(r === e.currentTarget));
-    } }, h('span', { class: 'portrait', 'aria-hidden': 'true' }, crop(album, g.faces[0].id)), h('span', {}, titleOf(g), h('small', {}, plural(g.n_faces, 'face'))))),
+    } }, h('span', { class: 'portrait', 'aria-hidden': 'true' }, crop(album, g.faces[0].id)), h('span', {}, g.name || 'No name yet', h('small', {}, plural(g.n_faces, 'face'))))),
     some.length === 0 && h('p', { class: 'hint' }, 'Nobody else.'));
   }
   fill(d.body, h('p', {}, text), h('div', { class: 'search' }, icon('search'), input), list);

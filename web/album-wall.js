@@ -70,7 +70,7 @@ class Wall {
     this.notes = h('div', { class: 'stack' });
     this.grid = h('div', { class: 'groups', role: 'list', 'aria-label': 'People' });
     this.place = h('div', {});
-    this.end = h('div', { class: 'load-more' });
+    this.end = h('div', { class: 'album-end' });
     this.undo = undoButton(album);
     this.search = h('input', { type: 'search', placeholder: 'Search by name', 'aria-label': 'Search by name', oninput: () => { this.limit = CARDS; this.draw(); announce(plural(this.shown().length, 'person', 'people')); } });
     this.tools = h('div', { class: 'toolbar' }, h('div', { class: 'search' }, icon('search'), this.search), this.undo.button);
@@ -189,7 +189,7 @@ class Wall {
     const { album } = this, named = album.groups.filter((g) => g.name).length;
     this.undo.refresh();
     fill(this.summary, album.groups.length ? `${plural(album.groups.length, 'person', 'people')}${named ? `, ${number(named)} named` : ''} · ` : '',
-      `${plural(album.n_faces, 'face')} in ${plural(album.set.pictures, 'picture')}`, album.groups.length > 1 && '. Drag a card onto another to merge the two.');
+      `${plural(album.n_faces, 'face')} in ${plural(album.set.pictures, 'picture')}`, album.groups.length > 1 && h('span', { class: 'for-mouse' }, '. Drag a card onto another to merge the two.'));
     this.tools.hidden = album.groups.length === 0;
     if (album.groups.length === 0) fill(this.place, this.nobody());
     else if (this.shown().length === 0) fill(this.place, empty('search', 'Nobody of that name', `No one’s name contains “${this.search.value.trim()}”.`));

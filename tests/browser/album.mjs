@@ -3,12 +3,12 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 
-/* Trip/NN/M.jpg of six people, a picture of five, one without a face, and a file that is no picture. */
+/* Trip/PERSON/M.jpg of six people, a picture of five, one without a face, and a file that is no picture. */
 function makeFolder(sample, root) {
   const folder = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'mien-album-')), 'Trip');
   for (const person of [1, 3, 4, 5, 6, 7])
     for (const picture of person === 7 ? [1] : [1, 2, 3]) {
-      const to = path.join(folder, `day-${picture}`, `p${person}-${picture}.jpg`);
+      const to = path.join(folder, `person-${person}`, `${picture}.jpg`);
       fs.mkdirSync(path.dirname(to), { recursive: true });
       fs.copyFileSync(sample(person, picture), to);
     }
@@ -189,6 +189,7 @@ export async function albumSteps({ page, step, go, button, dialog, choose, look,
     await button('Group', dialog()).click();
     await page.getByRole('heading', { name: 'Compared with the folders' }).waitFor();
     await page.waitForFunction(() => !document.querySelector('.progress-card'));
+    check((await page.locator('.facts', { hasText: 'Precision' }).innerText()).includes('100.0 %'), 'the folders are people, and the groups do not match them');
     await look('album-judged', { phone: false });
   });
 
@@ -210,13 +211,35 @@ export async function albumSteps({ page, step, go, button, dialog, choose, look,
     await page.locator('.page-head p', { hasText: '20 pictures' }).waitFor();
   });
 
+  await step('album: hundreds of people are drawn as one comes to them', async () => {
+    await page.route('**/album?**', async (route) => {
+      const answer = await route.fetch(), body = await answer.json();
+      const many = Array.from({ length: 250 }, (_, i) => ({ ...body.groups[i % body.groups.length], id: 1000 + i, name: i % 2 ? `Guest ${i}` : '' }));
+      await route.fulfill({ response: answer, json: { ...body, groups: many, n_groups: many.length } });
+    });
+    await page.reload();
+    await cards().first().waitFor();
+    check(await count() < 130, `${await count()} cards at once`);
+    for (let i = 0; i < 60 && await count() < 250; i++) {
+      await page.mouse.wheel(0, 3000);
+      await page.waitForTimeout(60);
+    }
+    check(await count() === 250, `${await count()} of 250 cards after scrolling to the end`);
+    await page.evaluate(() => window.scrollTo(0, 0));
+    await page.getByLabel('Search by name').fill('guest 249');
+    await settled(1);
+    await page.unroute('**/album?**');
+    await page.reload();
+    await cards().first().waitFor();
+  });
+
   await step('album: the result is taken home', async () => {
     const fetch = async (label) => {
       const [file] = await Promise.all([page.waitForEvent('download'), button(label).click()]);
       return { name: file.suggestedFilename(), text: fs.readFileSync(await file.path(), 'utf8') };
     };
     const csv = await fetch('Download as CSV'), json = await fetch('Download as JSON');
-    check(csv.name === 'Trip.csv' && csv.text.startsWith('path,face,group,name\r\n') && /day-1\/p\d-1\.jpg,\d+,\d+,Omar/.test(csv.text), csv.text.slice(0, 400));
+    check(csv.name === 'Trip.csv' && csv.text.startsWith('path,face,group,name\r\n') && /person-\d\/1\.jpg,\d+,\d+,Omar/.test(csv.text), csv.text.slice(0, 400));
     const rows = JSON.parse(json.text).faces;
     check(rows.length === csv.text.trim().split('\r\n').length - 1 && rows.some((r) => r.name === 'Nora'), 'CSV and JSON differ');
     check(new Set(rows.map((r) => r.face)).size === rows.length, 'a face is there twice');
