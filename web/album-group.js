@@ -83,7 +83,7 @@ class Group {
     };
     draw(0);
     refresh();
-    return h('section', { class: 'card', 'aria-labelledby': 'faces-title' }, h('div', { class: 'panel-head sticky-head' }, h('h2', { id: 'faces-title' }, 'Faces'), h('div', { class: 'actions' }, label, tools)), grid, more);
+    return h('section', { class: 'card', 'aria-labelledby': 'faces-title' }, h('div', { class: 'panel-head sticky-head' }, h('div', { class: 'chosen-head' }, h('h2', { id: 'faces-title' }, 'Faces'), label), h('div', { class: 'actions' }, tools)), grid, more);
   }
 
   tile(f, refresh) {

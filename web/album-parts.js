@@ -56,7 +56,11 @@ export class Album {
     return r;
   }
 
-  get undoOffer() { return { label: 'Undo', action: () => this.undo().catch(failed) }; }
+  /* For a message: it takes back this correction, or nothing once there has been another. */
+  get undoOffer() {
+    const what = this.undoable;
+    return { label: 'Undo', action: () => (this.undoable === what ? this.undo().catch(failed) : toast('Something else was changed since: the button takes that back first.')) };
+  }
 }
 
 /* The server's line about a correction, without its numbers. */

@@ -265,7 +265,7 @@ class Wall {
     this.looseCount = h('span', { class: 'hint', role: 'status' });
     this.together = button('One person', () => this.makeGroup(), { kind: 'small', symbol: 'plus', title: 'Make a group of the chosen faces' });
     this.into = button('Add to…', () => this.addTo(), { kind: 'small', symbol: 'merge', title: 'Add the chosen faces to a person' });
-    this.loose = h('section', { class: 'card', 'aria-labelledby': 'loose-title' }, h('div', { class: 'panel-head sticky-head' }, this.looseTitle, h('div', { class: 'actions' }, this.looseCount, this.together, this.into)),
+    this.loose = h('section', { class: 'card', 'aria-labelledby': 'loose-title' }, h('div', { class: 'panel-head sticky-head' }, h('div', { class: 'chosen-head' }, this.looseTitle, this.looseCount), h('div', { class: 'actions' }, this.together, this.into)),
       h('p', { class: 'panel-note' }, 'Seen only once, or too small, blurred or turned to tell. Choose some to make them a person, or to add them to one.'), this.looseGrid, this.looseMore);
   }
 
@@ -324,7 +324,7 @@ class Wall {
       const faces = [...this.chosen];
       this.chosen.clear();
       const made = await this.album.split(faces);
-      toast(`${plural(made.n_faces, 'face')} made a person.`, { label: 'Undo', action: this.album.undoOffer.action });
+      toast(`${plural(made.n_faces, 'face')} made a person.`, this.album.undoOffer);
       const card = this.cards.get(made.id);
       if (card) card.element.querySelector('input').focus();
     }).then(() => this.refreshChosen());
