@@ -90,6 +90,7 @@ async function route() {
   const [path, ...rest] = window.location.hash.replace(/^#\/?/, '').split('/').map(decodeURIComponent);
   const page = pages.find((p) => p.path === path) || pages.find((p) => may(p.scope));
   const main = document.getElementById('main');
+  if (!main) return; /* the frame is still being made, and looks at the address when it is there */
   for (const d of document.querySelectorAll('dialog[open]')) d.close();
   if (leave) leave();
   leave = null;
