@@ -283,11 +283,73 @@ mien_status collection_open(api_server *s, const char *name, const char *actor, 
 
 const mien_curve *collection_curve(api_call *c)
 {
-    pthread_mutex_lock(&c->server->collections.lock);
-    const api_collection *found = find(&c->server->collections, c->collection);
-    const mien_curve *curve = found && found->curve ? found->curve : c->server->curve;
-    pthread_mutex_unlock(&c->server->collections.lock);
+    return collection_curve_of(c->server, c->collection);
+}
+
+const mien_curve *collection_curve_of(api_server *s, const char *name)
+{
+    pthread_mutex_lock(&s->collections.lock);
+    const api_collection *found = find(&s->collections, name);
+    const mien_curve *curve = found && found->curve ? found->curve : s->curve;
+    pthread_mutex_unlock(&s->collections.lock);
     return curve;
+}
+
+static const char retention_key[] = "retention_days";
+
+int64_t collection_retention(mien_gallery *g)
+{
+    char *text = NULL;
+    const int64_t days = mien_gallery_text(g, retention_key, &text, NULL) ? 0 : strtoll(text, NULL, 10);
+    mien_text_free(text);
+    return days > 0 && days <= MAX_RETENTION_DAYS ? days : 0;
+}
+
+mien_status collection_set_retention(mien_gallery *g, int64_t days, mien_error *err)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%lld", (long long)days);
+    if (days == collection_retention(g))
+        return MIEN_OK;
+    return mien_gallery_set_text(g, retention_key, days ? text : NULL, err);
+}
+
+bool collection_expiry(mien_gallery *g, const char *name, mien_consent *consent)
+{
+    int64_t id = 0;
+    const int64_t days = collection_retention(g);
+    if (!days || mien_gallery_find(g, name, &id, NULL) == MIEN_OK)
+        return false;
+    consent->expires_ms = keys_now_ms() + days * 24 * 3600 * 1000;
+    return true;
+}
+
+/* A fitted curve names the fingerprint of its model, the model's own its name. */
+bool curve_is_own(const api_server *s, const mien_curve *curve)
+{
+    char print[65];
+    return !mien_model_fingerprint(s->embed, print, NULL) && !strcmp(mien_curve_info_of(curve)->model, print);
+}
+
+/* Written outside of the lock, for the disk is slow; what is in force is what then stands in the file, so that two
+ * calls at a time leave both alike. */
+mien_status collection_calibrate(api_call *c, mien_gallery *g, const mien_curve *curve, mien_error *err)
+{
+    collections *all = &c->server->collections;
+    mien_curve *now = NULL;
+    mien_status st = curve ? mien_curve_to_gallery(curve, g, err) : mien_gallery_set_text(g, "calibration", NULL, err);
+    if (st)
+        return st;
+    pthread_mutex_lock(&all->lock);
+    api_collection *found = find(all, c->collection);
+    st = found ? mien_curve_of_gallery(g, c->server->embed, &now, err)
+               : say(err, MIEN_E_NOT_FOUND, "there is no collection of this name");
+    if (!st) {
+        retire(all, found->curve);
+        found->curve = now;
+    }
+    pthread_mutex_unlock(&all->lock);
+    return st;
 }
 
 mien_status collection_make(api_server *s, const char *name, const char *purpose, mien_error *err)
