@@ -214,6 +214,27 @@ mien_gallery *collection_of(api_call *c)
     return *slot;
 }
 
+mien_status collection_beside(api_server *s, const char *name, const char *actor, mien_gallery **ret,
+                              mien_error *err)
+{
+    mien_status st = MIEN_OK;
+    pthread_mutex_lock(&s->collections.lock);
+    api_collection *found = find(&s->collections, name);
+    if (!found) {
+        st = err->status = MIEN_E_NOT_FOUND;
+        snprintf(err->message, sizeof err->message, "there is no collection of this name");
+    } else if (!found->master)
+        st = open_master(s, found, NULL, false, err);
+    if (!st && !is_in_place(found)) {
+        st = err->status = MIEN_E_IO;
+        snprintf(err->message, sizeof err->message, "the collection's file was removed or replaced");
+    }
+    if (!st)
+        st = mien_gallery_open_beside(found->master, actor, ret, err);
+    pthread_mutex_unlock(&s->collections.lock);
+    return st;
+}
+
 const mien_curve *collection_curve(api_call *c)
 {
     pthread_mutex_lock(&c->server->collections.lock);

@@ -77,6 +77,10 @@ bool collections_open(api_server *s, char *ret_fault, size_t capacity);
 void collections_close(api_server *s);
 /* The call's collection through this worker's handle; NULL: answered. The audit actor is the call's key. */
 mien_gallery *collection_of(api_call *c);
+/* A handle of its own for work that outlasts the call; the caller frees it. E_NOT_FOUND and what opening
+ * returns. */
+mien_status collection_beside(api_server *s, const char *name, const char *actor, mien_gallery **ret,
+                              mien_error *err);
 /* The curve in force for the call's collection; lent until the server stops. */
 const mien_curve *collection_curve(api_call *c);
 mien_status collection_make(api_server *s, const char *name, const char *purpose, mien_error *err);
