@@ -74,7 +74,7 @@ void api_fail_with(api_call *c, int status, const char *code, json_t *details, c
     reply_json(c->reply, status, error_body(c->http, code, message, details));
 }
 
-void api_fail_status(api_call *c, const mien_error *err)
+const char *api_code(mien_status status, int *ret_http)
 {
     static const struct {
         mien_status status;
@@ -98,11 +98,19 @@ void api_fail_status(api_call *c, const mien_error *err)
         { MIEN_E_INTERRUPTED, 409, "STOPPED" },
     };
     for (size_t i = 0; i < sizeof list / sizeof *list; i++)
-        if (list[i].status == err->status) {
-            api_fail(c, list[i].http, list[i].code, "%s", err->message);
-            return;
+        if (list[i].status == status) {
+            *ret_http = list[i].http;
+            return list[i].code;
         }
-    api_fail(c, 500, "INTERNAL", "%s", mien_status_text(err->status));
+    *ret_http = 500;
+    return "INTERNAL";
+}
+
+void api_fail_status(api_call *c, const mien_error *err)
+{
+    int status = 500;
+    const char *code = api_code(err->status, &status);
+    api_fail(c, status, code, "%s", status == 500 ? mien_status_text(err->status) : err->message);
 }
 
 /* ---- arguments ---- */

@@ -60,6 +60,8 @@ void api_ok(api_call *c, int status, json_t *body);
 void api_fail_with(api_call *c, int status, const char *code, json_t *details, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));
 #define api_fail(c, status, code, ...) api_fail_with(c, status, code, NULL, __VA_ARGS__)
+/* The reason code and the HTTP status that a library's status stands for. Static. */
+const char *api_code(mien_status status, int *ret_http);
 /* The answer that a library error stands for. */
 void api_fail_status(api_call *c, const mien_error *err);
 

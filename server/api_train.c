@@ -12,7 +12,8 @@
 #include <string.h>
 
 static const char *const losses[] = { "distill", "softmax", "arcface", "cosface", "triplet" };
-enum { N_LOSSES = sizeof losses / sizeof *losses, DEFAULT_LOSS = MIEN_LOSS_ARCFACE };
+enum { N_LOSSES = sizeof losses / sizeof *losses };
+static const mien_train_loss default_loss = MIEN_LOSS_ARCFACE;
 
 /* ---- settings ---- */
 
@@ -20,7 +21,7 @@ static bool read_loss(api_call *c, json_t *args)
 {
     const char *text = api_text(c, "loss");
     for (size_t i = 0; i < N_LOSSES; i++)
-        if (!strcmp(losses[i], text ? text : losses[DEFAULT_LOSS])) {
+        if (!strcmp(losses[i], text ? text : losses[default_loss])) {
             json_object_set_new(args, "loss", json_string(losses[i]));
             return true;
         }
@@ -95,7 +96,7 @@ train_settings train_settings_of(const json_t *args)
                          .seed = number_of(args, "seed"),
                          .threads = number_of(args, "threads"),
                          .lr = json_number_value(json_object_get(args, "lr")),
-                         .loss = DEFAULT_LOSS,
+                         .loss = default_loss,
                          .tune = json_string_value(json_object_get(args, "tune")),
                          .augment = json_string_value(json_object_get(args, "augment")) };
     for (size_t i = 0; i < N_LOSSES; i++)
@@ -194,7 +195,7 @@ enum { SHEET_CROPS = 8, SHEET_ROWS = 4, SHEET_COLUMNS = 9 }; /* some crops fall 
 /* One crop each of the first people into a folder. */
 static mien_status write_some(api_server *s, train_material *m, const char *folder, mien_error *err)
 {
-    char path[TRAIN_PATH_BYTES + 32];
+    char path[FOLDER_PATH_BYTES + 32];
     size_t n = 0, last = SIZE_MAX;
     mien_status st = train_material_list(m, 2 * SHEET_CROPS, err);
     for (size_t i = 0; !st && i < m->n_faces && n < SHEET_CROPS; i++) {
@@ -215,7 +216,7 @@ static mien_status write_some(api_server *s, train_material *m, const char *fold
 
 static void run_preview(api_call *c)
 {
-    char folder[TRAIN_PATH_BYTES] = "";
+    char folder[FOLDER_PATH_BYTES] = "";
     train_material m;
     mien_train_opts o;
     mien_image *sheet = NULL;
@@ -244,7 +245,7 @@ static void run_preview(api_call *c)
     else
         http_reply_copy(c->reply, 200, "image/jpeg", data, n);
     if (folder[0])
-        train_work_remove(folder);
+        folder_remove(folder);
     mien_image_data_free(data);
     mien_image_free(sheet);
     train_material_close(&m);

@@ -175,33 +175,46 @@ static bool is_in_place(const api_collection *c)
     return !stat(c->path, &file) && file.st_dev == c->device && file.st_ino == c->inode;
 }
 
+static mien_status say(mien_error *err, mien_status st, const char *what)
+{
+    err->status = st;
+    snprintf(err->message, sizeof err->message, "%s", what);
+    return st;
+}
+
+/* The collection with its first handle open, under the lock. *ret_gone: its file was removed or replaced. */
+static mien_status ready(api_server *s, const char *name, api_collection **ret, bool *ret_gone, mien_error *err)
+{
+    api_collection *found = *ret = find(&s->collections, name);
+    *ret_gone = false;
+    if (!found)
+        return say(err, MIEN_E_NOT_FOUND, "there is no collection of this name");
+    const mien_status st = found->master ? MIEN_OK : open_master(s, found, NULL, false, err);
+    if (st || is_in_place(found))
+        return st;
+    *ret_gone = true;
+    return say(err, MIEN_E_IO,
+               "the collection's file was removed or replaced: put it back, or start the server again");
+}
+
 mien_gallery *collection_of(api_call *c)
 {
     api_server *s = c->server;
     mien_error err = MIEN_ERROR_INIT;
+    api_collection *found = NULL;
     mien_gallery **slot = NULL;
     char actor[160];
-    mien_status st = MIEN_E_NOT_FOUND;
     bool gone = false;
     pthread_mutex_lock(&s->collections.lock);
-    api_collection *found = find(&s->collections, c->collection);
-    if (found) {
-        st = found->master ? MIEN_OK : open_master(s, found, NULL, false, &err);
-        gone = !st && !is_in_place(found);
-        if (!st && !gone) {
-            slot = slot_of(c->kit, found);
-            if (!*slot)
-                st = mien_gallery_open_beside(found->master, NULL, slot, &err);
-        }
+    mien_status st = ready(s, c->collection, &found, &gone, &err);
+    if (!st) {
+        slot = slot_of(c->kit, found);
+        if (!*slot)
+            st = mien_gallery_open_beside(found->master, NULL, slot, &err);
     }
     pthread_mutex_unlock(&s->collections.lock);
-    if (!found) {
-        api_fail(c, 404, "NO_COLLECTION", "there is no collection of this name");
-        return NULL;
-    }
-    if (gone) {
-        api_fail(c, 503, "GALLERY_GONE",
-                 "the collection's file was removed or replaced: put it back, or start the server again");
+    if (!found || gone) {
+        api_fail(c, found ? 503 : 404, found ? "GALLERY_GONE" : "NO_COLLECTION", "%s", err.message);
         return NULL;
     }
     snprintf(actor, sizeof actor, "key %lld %s", (long long)c->key.id, c->has_session ? "page" : "api");
@@ -214,21 +227,13 @@ mien_gallery *collection_of(api_call *c)
     return *slot;
 }
 
-mien_status collection_beside(api_server *s, const char *name, const char *actor, mien_gallery **ret,
-                              mien_error *err)
+mien_status collection_open(api_server *s, const char *name, const char *actor, mien_gallery **ret,
+                            mien_error *err)
 {
-    mien_status st = MIEN_OK;
+    api_collection *found = NULL;
+    bool gone = false;
     pthread_mutex_lock(&s->collections.lock);
-    api_collection *found = find(&s->collections, name);
-    if (!found) {
-        st = err->status = MIEN_E_NOT_FOUND;
-        snprintf(err->message, sizeof err->message, "there is no collection of this name");
-    } else if (!found->master)
-        st = open_master(s, found, NULL, false, err);
-    if (!st && !is_in_place(found)) {
-        st = err->status = MIEN_E_IO;
-        snprintf(err->message, sizeof err->message, "the collection's file was removed or replaced");
-    }
+    mien_status st = ready(s, name, &found, &gone, err);
     if (!st)
         st = mien_gallery_open_beside(found->master, actor, ret, err);
     pthread_mutex_unlock(&s->collections.lock);

@@ -8,8 +8,6 @@
 
 #include "server_parts.h"
 
-enum { JOB_ID_BYTES = 17 };
-
 typedef struct job job;
 /* The work, on the jobs' thread. *ret_result: an object for the job's "result". E_INTERRUPTED: it was stopped. */
 typedef mien_status (*job_fn)(job *j, json_t **ret_result, mien_error *err);
@@ -26,8 +24,11 @@ void job_take(api_call *c, const char *kind, job_fn run, json_t *args);
 api_server *job_server(const job *j);
 const key_info *job_key(const job *j);
 const json_t *job_args(const job *j); /* lent */
+const char *job_collection(const job *j); /* of the call */
 const char *job_folder(const job *j);
 bool job_stopped(const job *j);
+/* Detector and embedder of the jobs' thread, made when first asked for; lent. */
+mien_status job_kit(job *j, kit **ret, mien_error *err);
 /* Say how far it is; total 0: not known. Takes `more`, an object of further figures that replaces the one before;
  * NULL: those stay. */
 void job_say(job *j, const char *phase, uint64_t done, uint64_t total, json_t *more);

@@ -364,6 +364,11 @@ static const struct {
     { "read", KEY_READ }, { "recognise", KEY_RECOGNISE }, { "enrol", KEY_ENROL }, { "admin", KEY_ADMIN }
 };
 
+bool key_is_root(const key_info *key)
+{
+    return (key->scopes & KEY_ADMIN) && !key->collection[0];
+}
+
 bool key_allows(const key_info *key, unsigned scope, const char *collection)
 {
     const bool scoped = (key->scopes & KEY_ADMIN) || (key->scopes & scope) == scope;

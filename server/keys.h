@@ -52,6 +52,8 @@ void once_end(keys *k, int64_t key, const char *idempotency, int status, const c
               size_t bytes); /* status 0: forget */
 
 int64_t keys_now_ms(void);
+/* Whether it administers every collection. */
+bool key_is_root(const key_info *key);
 bool key_allows(const key_info *key, unsigned scope, const char *collection);
 /* "read,enrol" to bits; 0 when a word is unknown. */
 unsigned key_scopes_of(const char *words);

@@ -4,13 +4,14 @@
  * cross the network in the clear. The first run makes one key that may do everything, prints it once, and
  * stores its hash.
  */
-#include "server_parts.h"
+#include "folders.h"
+#include "jobs.h"
+#include "sets.h"
 #include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 kit *server_kit(api_server *s, http_lane lane, unsigned worker)
 {
@@ -52,46 +53,20 @@ static bool list_hosts(api_server *s)
 
 static char *read_text(const char *path, char *fault, size_t capacity)
 {
-    FILE *f = fopen(path, "rb");
-    char *text = f ? calloc(1, 65537) : NULL;
-    const size_t n = text ? fread(text, 1, 65536, f) : 0;
-    if (!n)
-        snprintf(fault, capacity, "%.160s: %s", path, f ? "empty" : strerror(errno));
-    if (f)
-        fclose(f);
-    if (!n) {
-        free(text);
-        return NULL;
-    }
-    return text;
-}
-
-static bool make_folder(const char *path, char *fault, size_t capacity)
-{
-    char part[512];
-    if ((size_t)snprintf(part, sizeof part, "%s", path) >= sizeof part) {
-        snprintf(fault, capacity, "the data folder's path is too long");
-        return false;
-    }
-    for (char *s = part + 1;; s++) {
-        if (*s != '/' && *s)
-            continue;
-        const char kept = *s;
-        *s = 0;
-        if (mkdir(part, 0700) && errno != EEXIST) {
-            snprintf(fault, capacity, "%.160s: %s", part, strerror(errno));
-            return false;
-        }
-        if (!(*s = kept))
-            return true;
-    }
+    size_t n = 0;
+    char *text = (char *)file_read(path, 65536, &n);
+    if (text && n)
+        return text;
+    snprintf(fault, capacity, "%.160s: %s", path, text ? "empty" : strerror(errno));
+    free(text);
+    return NULL;
 }
 
 static keys *open_keys(const char *data, char *fault, size_t capacity)
 {
     char path[600];
     snprintf(path, sizeof path, "%s/server.db", data);
-    return make_folder(data, fault, capacity) ? keys_open(path, fault, capacity) : NULL;
+    return folder_make(data, fault, capacity) ? keys_open(path, fault, capacity) : NULL;
 }
 
 /* ---- tools ---- */
@@ -186,12 +161,16 @@ api_server *server_start(const server_opts *opts, char ret_admin[80], char *faul
     s->started_ms = keys_now_ms();
     bool ok = list_hosts(s) && (s->rates = rate_new(opts->rate, opts->burst)) &&
               (s->metrics = metrics_new()) && (s->events = events_new());
-    ok = ok && (s->keys = open_keys(opts->data, fault, capacity)) && collections_open(s, fault, capacity);
+    ok = ok && (s->keys = open_keys(opts->data, fault, capacity)) && collections_open(s, fault, capacity) &&
+         sets_open(s, fault, capacity);
     if (ok && open_kits(s, &err)) {
         snprintf(fault, capacity, "%s", err.message);
         ok = false;
     }
-    ok = ok && first_key(s, ret_admin, fault, capacity) && start_http(s, fault, capacity);
+    if (ok)
+        train_work_clean(s);
+    ok = ok && first_key(s, ret_admin, fault, capacity) && jobs_start(s, fault, capacity) &&
+         start_http(s, fault, capacity);
     if (ok)
         return s;
     server_stop(s, 0);
@@ -208,6 +187,7 @@ void server_stop(api_server *s, unsigned grace_ms)
     if (!s)
         return;
     http_stop(s->http, grace_ms);
+    jobs_stop(s);
     for (unsigned i = 0; s->heavy && i < s->n_heavy; i++)
         kit_close(&s->heavy[i]);
     for (unsigned i = 0; s->light && i < s->n_light; i++)

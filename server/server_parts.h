@@ -45,6 +45,7 @@ struct kit {
 
 typedef struct metrics metrics;
 typedef struct events events;
+typedef struct jobs jobs;
 
 struct api_server {
     server_opts opts;
@@ -60,6 +61,7 @@ struct api_server {
     unsigned n_heavy, n_light;
     metrics *metrics;
     events *events;
+    jobs *jobs;
     int64_t started_ms;
 };
 
@@ -77,12 +79,11 @@ bool collections_open(api_server *s, char *ret_fault, size_t capacity);
 void collections_close(api_server *s);
 /* The call's collection through this worker's handle; NULL: answered. The audit actor is the call's key. */
 mien_gallery *collection_of(api_call *c);
-/* A handle of its own for work that outlasts the call; the caller frees it. E_NOT_FOUND and what opening
- * returns. */
-mien_status collection_beside(api_server *s, const char *name, const char *actor, mien_gallery **ret,
-                              mien_error *err);
 /* The curve in force for the call's collection; lent until the server stops. */
 const mien_curve *collection_curve(api_call *c);
+/* A handle of its own for work outside of calls, to be freed by the caller; `actor` stands in the audit chain. */
+mien_status collection_open(api_server *s, const char *name, const char *actor, mien_gallery **ret,
+                            mien_error *err);
 mien_status collection_make(api_server *s, const char *name, const char *purpose, mien_error *err);
 mien_status collection_remove(api_server *s, const char *name, mien_error *err);
 typedef void (*collection_fn)(void *ctx, const char *name);
@@ -94,6 +95,10 @@ events *events_new(void);
 void events_free(events *e);
 /* Tell who listens; takes data, an object. */
 void events_say(api_server *s, const char *collection, const char *type, json_t *data);
+
+/* ---- train_run.c ---- */
+/* Remove the crops that a server which was killed has left. */
+void train_work_clean(api_server *s);
 
 /* ---- metrics.c ---- */
 metrics *metrics_new(void);

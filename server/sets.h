@@ -7,13 +7,14 @@
 #ifndef MIEN_SERVER_SETS_H
 #define MIEN_SERVER_SETS_H
 
+#include "folders.h"
 #include "server_parts.h"
 #include <mien/album.h>
 
-enum { SET_ID_BYTES = 17, SET_NAME_BYTES = 128 };
+enum { SET_NAME_BYTES = 128 };
 
 typedef struct set_info {
-    char id[SET_ID_BYTES];
+    char id[FOLDER_ID_BYTES];
     char name[SET_NAME_BYTES];
     int64_t key; /* that made it */
     int64_t created_ms, expires_ms;
@@ -23,6 +24,18 @@ typedef struct set_info {
 bool sets_open(api_server *s, char *ret_fault, size_t capacity);
 /* Remove sets whose time is over. */
 void sets_expire(api_server *s);
+
+/* Each folder of a set; `info` NULL: it is half made or half removed. */
+typedef void (*set_fn)(void *ctx, const char *folder, const set_info *info);
+void sets_each(api_server *s, set_fn fn, void *ctx);
+
+/* Make a set that lives for `ms`. @return MIEN_OK; E_ARG, E_IO */
+mien_status set_make(api_server *s, const key_info *key, const char *name, int64_t ms, set_info *ret,
+                     mien_error *err);
+/* Whether the key may use that set, and its time is not over. */
+bool set_find(api_server *s, const key_info *key, const char *id, set_info *ret);
+/* @return MIEN_OK; E_NOT_FOUND, E_IO */
+mien_status set_remove(api_server *s, const key_info *key, const char *id, mien_error *err);
 
 /* Open the album of set `id` for a key: its maker's, or one that administers.
  * @return MIEN_OK; E_NOT_FOUND; mien_album_open()'s. The caller frees *ret; ret_info may be NULL */

@@ -113,7 +113,7 @@ mien_status train_material_open(api_server *s, const key_info *key, const char *
     if (set) {
         if (!(st = set_open(s, key, set, &ret->album, NULL, err)))
             st = read_set(ret, dim, err);
-    } else if (!(st = collection_beside(s, collection, actor, &ret->gallery, err)))
+    } else if (!(st = collection_open(s, collection, actor, &ret->gallery, err)))
         st = read_collection(ret, err);
     if (!st && ret->n_pictures > TRAIN_MOST_PICTURES)
         st = train_fault(err, MIEN_E_LIMIT, "a run takes at most %d pictures, here are %zu",

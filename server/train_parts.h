@@ -8,7 +8,7 @@
 
 /* Fewer people with two pictures leave nobody to tell apart on one side; with fewer than six held out no
  * difference can be shown (see mien_train()). */
-enum { TRAIN_LEAST_PEOPLE = 4, TRAIN_SHOWN_FROM = 6, TRAIN_MOST_PICTURES = 50000, TRAIN_PATH_BYTES = 768 };
+enum { TRAIN_LEAST_PEOPLE = 4, TRAIN_SHOWN_FROM = 6, TRAIN_MOST_PICTURES = 50000 };
 
 /* ---- train_material.c: faces of people, out of a set or a collection ---- */
 
@@ -66,11 +66,8 @@ void train_settings_fill(const train_settings *t, mien_train_opts *ret);
 
 /* ---- train_run.c ---- */
 
-/* A folder of its own for crops, and its removal with all that is in it. */
-mien_status train_work_new(api_server *s, char ret[TRAIN_PATH_BYTES], mien_error *err);
-void train_work_remove(const char *path);
-/* Remove what a server that was killed has left of these. */
-void train_work_clean(api_server *s);
+/* A folder of its own for crops; folder_remove() it. */
+mien_status train_work_new(api_server *s, char ret[FOLDER_PATH_BYTES], mien_error *err);
 mien_status train_run(job *j, json_t **ret_result, mien_error *err);
 
 mien_status train_fault(mien_error *err, mien_status status, const char *fmt, ...)

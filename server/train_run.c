@@ -1,71 +1,38 @@
 /* The job "train": crops of the people into a folder of the run's own, mien_train() on them, and what came of
  * it.
  *
- * The folder, DATA/work/run-XXXXXX, holds crops, templates and checkpoints; it goes when the run ends,
+ * The folder, DATA/work/ID, holds crops, templates and checkpoints; it goes when the run ends,
  * however it ends, and what a killed server left is removed at the next start. The tuned model and the report
  * stay with the job. Who is held out follows from the seed and the names, so the same people are held out
  * again next time.
  */
 #include "see.h"
 #include "train_parts.h"
-#include <dirent.h>
 #include <errno.h>
 #include <math.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* ---- folders ---- */
 
-static mien_status work_folder(api_server *s, char ret[TRAIN_PATH_BYTES], mien_error *err)
+mien_status train_work_new(api_server *s, char ret[FOLDER_PATH_BYTES], mien_error *err)
 {
-    const int n = snprintf(ret, TRAIN_PATH_BYTES, "%s/work", s->opts.data);
-    if (n < 0 || n >= TRAIN_PATH_BYTES - 64)
-        return train_fault(err, MIEN_E_LIMIT, "the data folder's path is too long");
-    if (mkdir(ret, 0700) && errno != EEXIST)
-        return train_fault(err, MIEN_E_IO, "no folder can be made for the crops: %s", strerror(errno));
-    return MIEN_OK;
-}
-
-mien_status train_work_new(api_server *s, char ret[TRAIN_PATH_BYTES], mien_error *err)
-{
-    const mien_status st = work_folder(s, ret, err);
-    if (st)
-        return st;
-    strcat(ret, "/run-XXXXXX");
-    if (!mkdtemp(ret))
-        return train_fault(err, MIEN_E_IO, "no folder can be made for the crops: %s", strerror(errno));
-    return MIEN_OK;
-}
-
-void train_work_remove(const char *path)
-{
-    DIR *d = opendir(path);
-    for (const struct dirent *e = NULL; d && (e = readdir(d));) {
-        struct stat st;
-        char below[TRAIN_PATH_BYTES + 256];
-        if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
-            continue;
-        snprintf(below, sizeof below, "%s/%s", path, e->d_name);
-        if (lstat(below, &st) == 0 && S_ISDIR(st.st_mode))
-            train_work_remove(below);
-        else
-            (void)unlink(below);
-    }
-    if (d)
-        closedir(d);
-    (void)rmdir(path);
+    char work[FOLDER_PATH_BYTES], id[FOLDER_ID_BYTES], fault[256] = "the data folder's path is too long";
+    folder_new_id(id);
+    if (folder_path(work, s->opts.data, "work") && folder_path(ret, work, id) &&
+        folder_make(ret, fault, sizeof fault))
+        return MIEN_OK;
+    ret[0] = 0;
+    return train_fault(err, MIEN_E_IO, "no folder can be made for the crops: %s", fault);
 }
 
 void train_work_clean(api_server *s)
 {
-    char path[TRAIN_PATH_BYTES];
-    mien_error err = MIEN_ERROR_INIT;
-    if (work_folder(s, path, &err) == MIEN_OK)
-        train_work_remove(path);
+    char work[FOLDER_PATH_BYTES];
+    if (folder_path(work, s->opts.data, "work"))
+        folder_remove(work);
 }
 
 /* ---- what to learn from ---- */
@@ -73,7 +40,7 @@ void train_work_clean(api_server *s)
 typedef struct run {
     job *j;
     train_material m;
-    char work[TRAIN_PATH_BYTES];
+    char work[FOLDER_PATH_BYTES];
     char **files;   /* by face; NULL: of no use */
     size_t *counts; /* crops by person */
     size_t n_crops, n_twice, n_held, n_unusable;
@@ -82,7 +49,7 @@ typedef struct run {
 static mien_status gather(run *r, mien_error *err)
 {
     api_server *s = job_server(r->j);
-    char path[TRAIN_PATH_BYTES + 32];
+    char path[FOLDER_PATH_BYTES + 32];
     mien_status st = train_material_list(&r->m, 0, err);
     if (st)
         return st;
@@ -305,7 +272,7 @@ static json_t *result_json(const run *r, const mien_train_result *t, const watch
 /* The tuned model under a name of its own, and the report, as files of the job. */
 static mien_status keep_files(run *r, mien_model *model, mien_error *err)
 {
-    char from[TRAIN_PATH_BYTES + 32], to[TRAIN_PATH_BYTES + 32], name[128];
+    char from[FOLDER_PATH_BYTES + 32], to[FOLDER_PATH_BYTES + 32], name[128];
     mien_model_info info = *mien_model_info_of(model);
     snprintf(name, sizeof name, "%.100s-tuned", info.name);
     info.name = name;
@@ -328,7 +295,7 @@ static mien_status tune(run *r, json_t **ret, mien_error *err)
 {
     const mien_model *start = job_server(r->j)->embed;
     const train_settings settings = train_settings_of(job_args(r->j));
-    char table[TRAIN_PATH_BYTES + 32];
+    char table[FOLDER_PATH_BYTES + 32];
     mien_model *model = NULL;
     mien_train_result result;
     mien_train_opts o;
@@ -379,7 +346,7 @@ mien_status train_run(job *j, json_t **ret_result, mien_error *err)
     if (!st && !(st = gather(r, err)))
         st = tune(r, ret_result, err);
     if (r->work[0])
-        train_work_remove(r->work);
+        folder_remove(r->work);
     for (size_t i = 0; r->files && i < r->m.n_faces; i++)
         free(r->files[i]);
     free(r->files);

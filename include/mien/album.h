@@ -46,7 +46,7 @@ typedef struct mien_album_new_face {
     mien_face face; /**< px of the picture */
     float quality;  /**< higher is better: who represents a group; 0: too poor to be grouped, kept in no group
                          until somebody puts it into one */
-    const float *vec; /**< [dim] unit vector */
+    const float *vec;    /**< [dim] unit vector */
     const uint8_t *crop; /**< a small picture of the face to keep, in any format, at most 1 MiB; NULL: none */
     size_t crop_bytes;
 } mien_album_new_face;

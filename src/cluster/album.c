@@ -146,8 +146,8 @@ mien_status mien_album_vector(mien_album *album, int64_t face, float *ret, mien_
 {
     if (!album || !ret)
         return mien__fail(err, MIEN_E_ARG, "album: a pointer is NULL");
-    return blob_of(album, "SELECT vec FROM template WHERE face = ?", face, ret, album->dim * sizeof *ret, NULL,
-                   NULL, err);
+    return blob_of(album, "SELECT vec FROM template WHERE face = ?", face, ret, album->dim * sizeof *ret,
+                   NULL, NULL, err);
 }
 
 mien_status mien_album_crop(mien_album *album, int64_t face, uint8_t **ret_data, size_t *ret_bytes,
@@ -163,11 +163,11 @@ mien_status mien_album_pictures(mien_album *album, mien_album_picture_fn fn, voi
     sqlite3_stmt *s = NULL;
     if (!album || !fn)
         return mien__fail(err, MIEN_E_ARG, "album: a pointer is NULL");
-    mien_status st = mien__album_query(
-        album, err, &s,
-        "SELECT CAST(path AS TEXT), bytes, time_ns, width, height, (SELECT count(*) FROM face WHERE picture = "
-        "p.id) FROM picture p ORDER BY path",
-        "");
+    mien_status st = mien__album_query(album, err, &s,
+                                       "SELECT CAST(path AS TEXT), bytes, time_ns, width, height, (SELECT "
+                                       "count(*) FROM face WHERE picture = "
+                                       "p.id) FROM picture p ORDER BY path",
+                                       "");
     for (bool row = false; !st;) {
         st = mien__album_next(album, s, &row, err);
         if (st || !row)

@@ -38,7 +38,8 @@ static const char *const schema[] = {
     "NULL, b "
     "INTEGER NOT NULL, text TEXT NOT NULL) STRICT",
     /* since version 2 */
-    "CREATE TABLE crop(face INTEGER PRIMARY KEY REFERENCES face ON DELETE CASCADE, data BLOB NOT NULL) STRICT",
+    "CREATE TABLE crop(face INTEGER PRIMARY KEY REFERENCES face ON DELETE CASCADE, data BLOB NOT NULL) "
+    "STRICT",
 };
 
 /* ---- errors ---- */

@@ -14,8 +14,7 @@ import client
 from client import Client, Server, file_of, sample
 
 MIEN = None
-with open(os.path.join(client.ROOT, "web", "openapi.json")) as f:
-    DOC = json.load(f)
+DOC = client.description()
 
 
 class Api(unittest.TestCase):
@@ -196,6 +195,7 @@ class Api(unittest.TestCase):
                 if "x-scope" not in op:
                     continue
                 url = path.replace("{person}", "999999").replace("{face}", "999999").replace("{key}", "999999").replace("{name}", "none")
+                url = url.replace("{set}", "0" * 16).replace("{job}", "0" * 16).replace("{file}", "none").replace("{group}", "999999")
                 nobody = self.c.call(method.upper(), url, key=False)
                 self.assertEqual((nobody.status, nobody.code), (401, "NO_KEY"), path)
                 wrong = self.c.call(method.upper(), url, key="mien_1_" + "A" * 43)
@@ -294,10 +294,8 @@ class Api(unittest.TestCase):
         self.c.seen.add(("GET", "/v1/events", True))
 
     def test_zz_every_call_was_made_and_every_answer_fits(self):
-        made = {(m, p) for m, p, ok in self.c.seen if ok}
-        wanted = {(m.upper(), p) for p, ms in DOC["paths"].items() for m in ms}
-        self.assertEqual(self.c.faults, [])
-        self.assertEqual(wanted - made, set())
+        # sets.py, album.py, evaluate.py and train.py make the calls of theirs
+        client.check_complete(self, [self.c], ["Recognise", "People", "Server"])
 
 
 if __name__ == "__main__":

@@ -125,6 +125,19 @@ class Client:
         return self.call("POST", path, **k)
 
 
+def description():
+    with open(os.path.join(ROOT, "web", "openapi.json")) as f:
+        return json.load(f)
+
+
+def check_complete(test, clients, tags):
+    """Every call with one of the tags was made with success by one of the clients, and every answer was as described."""
+    made = {(m, p) for c in clients for m, p, ok in c.seen if ok}
+    wanted = {(m.upper(), p) for p, ms in clients[0].doc["paths"].items() for m, op in ms.items() if op["tags"][0] in tags}
+    test.assertEqual([f for c in clients for f in c.faults], [])
+    test.assertEqual(wanted - made, set())
+
+
 def encode_form(form):
     """Fields are text, or (file name, bytes)."""
     mark = uuid.uuid4().hex

@@ -83,6 +83,6 @@ def check(doc, method, path, status, content_type, value):
     if not content:
         return [] if value in (None, "") else [f"{method} {template}: a body where none is described"]
     kind, media = next(iter(content.items()))
-    if not (content_type or "").startswith(kind.rstrip("*")):
+    if kind != "*/*" and not (content_type or "").startswith(kind.rstrip("*")):
         return [f"{method} {template}: {content_type}, not {kind}"]
     return faults(doc, media["schema"], value, f"{method} {template} {status}") if kind == "application/json" else []

@@ -293,7 +293,7 @@ static void open_what_is_no_album(void **state)
     FAILS(MIEN_E_GALLERY_MODEL, mien_album_open(path, "another model", DIM, &a, &err));
     FAILS(MIEN_E_GALLERY_MODEL, mien_album_open(path, "test model", DIM + 1, &a, &err));
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 2", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 3", NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
     FAILS(MIEN_E_GALLERY_FORMAT, mien_album_open(path, "test model", DIM, &a, &err));
     unlink(path);
@@ -343,6 +343,75 @@ static void add_bad_face_returns_arg(void **state)
     mien_album_free(a);
 }
 
+static int count_pictures(void *user, const mien_album_picture *p, size_t n_faces)
+{
+    size_t *n = user;
+    assert_int_equal(p->width, 640);
+    n[0]++;
+    n[1] += n_faces;
+    return n[0] == n[2];
+}
+
+static void pictures_vectors_and_crops_come_back(void **state)
+{
+    (void)state;
+    static const uint8_t jpeg[] = "not looked at by the album";
+    float vec[DIM], back[DIM];
+    uint8_t *data = NULL;
+    size_t n = 0;
+    mien_album *a = open_album(path);
+    face_vec(3, 1, vec);
+    const mien_album_picture p = { "a/1.jpg", 1, 1, 640, 480 }, none = { "a/2.jpg", 1, 1, 640, 480 };
+    mien_album_new_face f = { { 0, 0, 10, 10, 0.5f, { { 0 } } }, 0.5f, vec, jpeg, sizeof jpeg };
+    OK(mien_album_add(a, &p, &f, 1, &err));
+    OK(mien_album_add(a, &none, NULL, 0, &err));
+    OK(mien_album_vector(a, 1, back, &err));
+    assert_memory_equal(vec, back, sizeof vec);
+    OK(mien_album_crop(a, 1, &data, &n, &err));
+    assert_int_equal(n, sizeof jpeg);
+    assert_memory_equal(data, jpeg, n);
+    mien_free(data);
+    size_t counts[3] = { 0, 0, 99 }, one[3] = { 0, 0, 1 };
+    OK(mien_album_pictures(a, count_pictures, counts, &err));
+    assert_int_equal(counts[0], 2);
+    assert_int_equal(counts[1], 1);
+    OK(mien_album_pictures(a, count_pictures, one, &err));
+    assert_int_equal(one[0], 1);
+    FAILS(MIEN_E_NOT_FOUND, mien_album_vector(a, 2, back, &err));
+    f.crop = NULL;
+    f.crop_bytes = 0;
+    OK(mien_album_add(a, &none, &f, 1, &err));
+    FAILS(MIEN_E_NOT_FOUND, mien_album_crop(a, 2, &data, &n, &err));
+    f.crop = jpeg;
+    FAILS(MIEN_E_LIMIT, mien_album_add(a, &none, &f, 1, &err));
+    f.crop_bytes = (1 << 20) + 1;
+    FAILS(MIEN_E_LIMIT, mien_album_add(a, &none, &f, 1, &err));
+    OK(mien_album_remove(a, "a/1.jpg", &err));
+    FAILS(MIEN_E_NOT_FOUND, mien_album_crop(a, 1, &data, &n, &err));
+    mien_album_free(a);
+    unlink(path);
+}
+
+static void open_an_album_of_version_1(void **state)
+{
+    (void)state;
+    sqlite3 *db = NULL;
+    mien_album *a = open_album(path);
+    add(a, "a.jpg", 1, (const int[]){ 2 }, 1);
+    mien_album_free(a);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "DROP TABLE crop; PRAGMA user_version = 1", NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(db);
+    a = open_album(path);
+    add(a, "b.jpg", 1, (const int[]){ 2 }, 2);
+    size_t counts[3] = { 0, 0, 99 };
+    OK(mien_album_pictures(a, count_pictures, counts, &err));
+    assert_int_equal(counts[1], 2);
+    mien_album_free(a);
+    unlink(path);
+}
+
 static void undo_history_is_bounded(void **state)
 {
     (void)state;
@@ -389,6 +458,8 @@ int main(void)
         cmocka_unit_test(open_what_is_no_album),
         cmocka_unit_test(open_with_a_trigger_returns_format),
         cmocka_unit_test(add_bad_face_returns_arg),
+        cmocka_unit_test(pictures_vectors_and_crops_come_back),
+        cmocka_unit_test(open_an_album_of_version_1),
         cmocka_unit_test(undo_history_is_bounded),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);

@@ -1,0 +1,50 @@
+/* What jobs.c and api_jobs.c share. */
+#ifndef MIEN_SERVER_JOBS_PARTS_H
+#define MIEN_SERVER_JOBS_PARTS_H
+
+#include "folders.h"
+#include "jobs.h"
+#include "see.h"
+
+enum { JOB_MAX_FILES = 8, JOB_FILE_BYTES = 64, JOB_TYPE_BYTES = 64 };
+
+typedef enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_DONE, JOB_FAILED, JOB_STOPPED } job_state;
+
+struct job {
+    api_server *server;
+    job_fn run;
+    char id[FOLDER_ID_BYTES], kind[32], phase[64];
+    char folder[FOLDER_PATH_BYTES];
+    char collection[KEY_COLLECTION_BYTES];
+    key_info key;
+    job_state state;
+    bool stop, forget; /* asked to stop; and to be forgotten then */
+    int64_t created_ms, started_ms, ended_ms;
+    uint64_t done, total;
+    double told_ms;
+    json_t *args, *more, *result, *error;
+    struct {
+        char name[JOB_FILE_BYTES], type[JOB_TYPE_BYTES];
+    } files[JOB_MAX_FILES];
+    size_t n_files;
+};
+
+struct jobs {
+    api_server *server;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    pthread_t thread;
+    bool running, stop;
+    char folder[FOLDER_PATH_BYTES];
+    job **items; /* oldest first */
+    size_t n;
+    kit kit; /* of the thread */
+};
+
+bool job_has_ended(const job *j);
+/* Under the lock; `whole`: with its result. */
+json_t *job_json(const job *j, bool whole);
+/* Remove a job that does not run, with its folder; under the lock. */
+void job_forget(jobs *all, job *j);
+
+#endif
