@@ -70,12 +70,12 @@ bool train_settings_read(api_call *c, json_t *args)
     if (!read_tune(c, args) || !read_loss(c, args))
         return false;
     const bool head = !strcmp(json_string_value(json_object_get(args, "tune")), "head");
-    if (!api_arg_int(c, "epochs", 1, 1000, 8, &epochs) || !api_arg_int(c, "batch", 2, 512, 32, &batch) ||
+    if (!api_arg_int(c, "epochs", 1, 1000, 8, &epochs) || !api_arg_int(c, "batch", 2, 512, 0, &batch) ||
         !api_arg_int(c, "seed", 0, INT32_MAX, 1, &seed) || !api_arg_int(c, "threads", 1, 64, 1, &threads) ||
         !api_arg_real(c, "lr", 1e-7, 1, head ? 5e-4 : 5e-5, &lr))
         return false;
     json_object_set_new(args, "epochs", json_integer(epochs));
-    json_object_set_new(args, "batch", json_integer(batch));
+    json_object_set_new(args, "batch", batch ? json_integer(batch) : json_null());
     json_object_set_new(args, "seed", json_integer(seed));
     json_object_set_new(args, "threads", json_integer(threads));
     json_object_set_new(args, "lr", json_real(lr));
@@ -110,7 +110,8 @@ void train_settings_fill(const train_settings *t, mien_train_opts *o)
     mien_train_opts_init(o);
     o->aligned = 1;
     o->epochs = (int)t->epochs;
-    o->batch = (int)t->batch;
+    if (t->batch)
+        o->batch = (int)t->batch;
     o->seed = (uint64_t)t->seed;
     o->threads = (unsigned)t->threads;
     o->lr = t->lr;

@@ -201,6 +201,12 @@ static json_t *history_json(const watch *w)
                      curve_json(&w->score, "score"));
 }
 
+/* In which the step that was last done lies; from 1. */
+static int epoch_of(const mien_train_state *s)
+{
+    return s->done && s->total ? (int)((s->done - 1) * (uint64_t)s->epochs / s->total) + 1 : 1;
+}
+
 /* The library's phases in the words of the API; the last validation is followed by the comparison. */
 static const char *phase_of(const mien_train_state *s, bool validated)
 {
@@ -218,17 +224,17 @@ static int progress(const mien_train_state *s, void *user)
     const bool validated = s->validations != w->validations;
     const char *phase = phase_of(s, validated);
     const bool runs = !strcmp(s->phase, "training") || !strcmp(s->phase, "validating");
-    const int epoch = s->epoch > s->epochs ? s->epochs : s->epoch;
+    const int epoch = runs ? epoch_of(s) : 0;
     if (!strcmp(s->phase, "training") && isfinite(s->loss))
         add_point(&w->loss, (point){ s->done, epoch, s->loss });
     if (validated)
-        add_point(&w->score, (point){ s->done, (int)s->epoch - 1, s->score });
+        add_point(&w->score, (point){ s->done, epoch, s->score });
     w->validations = s->validations;
     if (now - w->said_ms > SAY_MS || strcmp(w->phase, phase) != 0) {
         w->said_ms = now;
         snprintf(w->phase, sizeof w->phase, "%s", phase);
         job_say(w->j, phase, s->done, s->total,
-                json_pack("{s:i,s:i,s:o,s:o,s:o,s:o,s:o}", "epoch", runs ? epoch : 0, "epochs",
+                json_pack("{s:i,s:i,s:o,s:o,s:o,s:o,s:o}", "epoch", epoch, "epochs",
                           runs ? s->epochs : 0, "loss", rounded(s->loss, 4), "score", rounded(s->score, 4),
                           "images_per_s", rounded(runs ? s->images_per_s : NAN, 1), "seconds_left",
                           rounded(s->seconds_left, 0), "history", history_json(w)));
@@ -291,6 +297,17 @@ static mien_status keep_files(run *r, mien_model *model, mien_error *err)
     return MIEN_OK;
 }
 
+/* Without a wish of the caller's: 32, and so few that an epoch has some eight steps, but 4. */
+static int batch_of(const run *r, const bool *held, int64_t wanted)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < r->m.n_people; i++)
+        n += held[i] ? 0 : r->counts[i];
+    const size_t eighth = n / 8 < 4 ? 4 : n / 8 > 32 ? 32 : n / 8;
+    const size_t batch = wanted ? (size_t)wanted : eighth;
+    return (int)(batch > n ? n : batch);
+}
+
 static mien_status tune(run *r, json_t **ret, mien_error *err)
 {
     const mien_model *start = job_server(r->j)->embed;
@@ -307,8 +324,7 @@ static mien_status tune(run *r, json_t **ret, mien_error *err)
     if (st || (st = write_table(r, held, table, err)))
         goto done;
     train_settings_fill(&settings, &o);
-    if ((size_t)o.batch > r->n_crops)
-        o.batch = (int)r->n_crops;
+    o.batch = batch_of(r, held, settings.batch);
     o.data = table;
     o.dir = r->work;
     o.model = start;
@@ -321,6 +337,7 @@ static mien_status tune(run *r, json_t **ret, mien_error *err)
     if ((st = mien_train(&o, &model, &result, err)) || (st = keep_files(r, model, err)))
         goto done;
     *ret = result_json(r, &result, w);
+    job_say(r->j, "comparing", result.steps, result.steps, json_object()); /* the curves are in the result */
 done:
     if (st == MIEN_E_INTERRUPTED) /* the library's words speak of going on */
         train_fault(err, st, "stopped");
