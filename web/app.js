@@ -5,6 +5,7 @@ import { recognisePage } from './recognise.js';
 import { comparePage } from './compare.js';
 import { peoplePage } from './people.js';
 import { personPage } from './person.js';
+import { trainPage } from './train.js';
 import { settingsPage } from './settings.js';
 
 const app = document.getElementById('app');
@@ -13,6 +14,7 @@ const pages = [
   { path: 'recognise', title: 'Recognise', scope: 'recognise', show: recognisePage },
   { path: 'compare', title: 'Compare', scope: 'recognise', show: comparePage },
   { path: 'people', title: 'People', scope: 'read', show: (main, id, ...rest) => (id ? personPage(main, Number(id)) : peoplePage(main, ...rest)) },
+  { path: 'train', title: 'Train', scope: 'admin', show: trainPage },
   { path: 'settings', title: 'Settings', scope: 'read', show: settingsPage },
 ];
 

@@ -3,6 +3,7 @@
 // Signs in, recognises, enrols, compares and removes as a person would, with a camera that is a file of a sample.
 import fs from 'node:fs';
 import path from 'node:path';
+import { trainSteps } from './train.mjs';
 import { cameraFile, check, findChromium, load, noSerious, root, sample, startServer, Watch } from './world.mjs';
 
 const mien = path.resolve(process.argv[2] || 'build/release/mien');
@@ -371,6 +372,8 @@ try {
     const after = await page.evaluate(() => document.documentElement.dataset.theme);
     check(before !== after, 'the theme did not stay');
   });
+
+  await trainSteps({ page, step, go, button, dialog, choose, look, check, toast, refused, sample });
 
   await step('sign out', async () => {
     await button('Sign out').click();
