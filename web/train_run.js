@@ -32,8 +32,9 @@ function say(card, job) {
 function curves(epochs) {
   const x = { label: 'step', lo: 0 };
   const loss = plot({ title: 'Loss', text: 'Falls while the model learns the people it is trained on.', x, y: { label: 'running mean' }, series: [{ name: 'loss', kind: 'a', points: [] }] });
+  const y = (lo) => ({ label: 'recognised', lo, hi: 1, format: percent });
   const score = plot({ title: 'On people held out', text: 'Pairs of one person that are recognised, at one stranger in a hundred let through.', x: { label: 'pass', lo: 0, hi: Math.max(1, epochs), format: (v) => (Number.isInteger(v) ? number(v) : '') },
-    y: { label: 'recognised', hi: 1, format: percent }, series: [{ name: 'recognised', kind: 'b', dots: true, points: [] }] });
+    y: y(0), series: [{ name: 'recognised', kind: 'b', dots: true, points: [] }] });
   const element = h('div', { class: 'curves' }, h('section', { class: 'card pad' }, loss), h('section', { class: 'card pad' }, score));
   let drawn = '';
   return { element, update(history, before) {
@@ -41,7 +42,8 @@ function curves(epochs) {
     if (now === drawn) return;
     drawn = now;
     loss.update({ series: [{ name: 'loss', kind: 'a', points: history.loss.map((p) => ({ x: p.step, y: p.loss })) }] });
-    score.update({ series: [{ name: 'recognised', kind: 'b', dots: true, points: history.score.map((p) => ({ x: p.epoch, y: p.score })) }],
+    const least = Math.min(0.95, before ?? 1, ...history.score.map((p) => p.score));
+    score.update({ y: y(Math.floor(20 * least - 0.2) / 20), series: [{ name: 'recognised', kind: 'b', dots: true, points: history.score.map((p) => ({ x: p.epoch, y: p.score })) }],
       marks: before === undefined ? [] : [{ y: before, kind: 'd', label: 'the model you have' }] });
   } };
 }
