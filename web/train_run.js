@@ -1,6 +1,6 @@
 /* One run of training: live curves while it goes on, and then the verdict, before and after, and how to use the model. */
 import { call } from './api.js';
-import { h, fill, button, badge, icon, facts, failed, busy, number, plural, bytes, moment, announce, empty, sentence } from './ui.js';
+import { h, fill, button, badge, icon, facts, failed, busy, number, plural, bytes, moment, announce, sentence } from './ui.js';
 import { follow, ended, stopJob, fileAddress, progressCard } from './jobs.js';
 import { plot, percent } from './plot.js';
 
@@ -33,7 +33,7 @@ function curves(epochs) {
   const x = { label: 'step', lo: 0 };
   const loss = plot({ title: 'Loss', text: 'Falls while the model learns the people it is trained on.', x, y: { label: 'running mean' }, series: [{ name: 'loss', kind: 'a', points: [] }] });
   const y = (lo) => ({ label: 'recognised', lo, hi: 1, format: percent });
-  const score = plot({ title: 'On people held out', text: 'Pairs of one person that are recognised, at one stranger in a hundred let through.', x: { label: 'pass', lo: 0, hi: Math.max(1, epochs), format: (v) => (Number.isInteger(v) ? number(v) : '') },
+  const score = plot({ title: 'On people held out', text: 'Pairs of one person that are recognised, at one stranger in a hundred let through.', x: { label: 'pass', lo: 0, hi: epochs <= 30 ? epochs : undefined, format: (v) => (Number.isInteger(v) ? number(v) : '') },
     y: y(0), series: [{ name: 'recognised', kind: 'b', dots: true, points: [] }] });
   const element = h('div', { class: 'curves' }, h('section', { class: 'card pad' }, loss), h('section', { class: 'card pad' }, score));
   let drawn = '';
@@ -43,7 +43,7 @@ function curves(epochs) {
     drawn = now;
     loss.update({ series: [{ name: 'loss', kind: 'a', points: history.loss.map((p) => ({ x: p.step, y: p.loss })) }] });
     const least = Math.min(0.95, before ?? 1, ...history.score.map((p) => p.score));
-    score.update({ y: y(Math.floor(20 * least - 0.2) / 20), series: [{ name: 'recognised', kind: 'b', dots: true, points: history.score.map((p) => ({ x: p.epoch, y: p.score })) }],
+    score.update({ y: y(Math.floor(20 * least - 0.2) / 20), series: [{ name: 'recognised', kind: 'b', dots: history.score.length < 50, points: history.score.map((p) => ({ x: p.epoch, y: p.score })) }],
       marks: before === undefined ? [] : [{ y: before, kind: 'd', label: 'the model you have' }] });
   } };
 }
@@ -97,8 +97,7 @@ function howTo() {
 
 function doneCard(job) {
   const r = job.result, [title, text, kind] = words(r);
-  return [h('section', { class: `card pad outcome ${kind}` }, h('div', { class: 'empty-mark' }, icon(kind === 'yes' ? 'check' : 'warn')),
-    h('div', {}, h('h2', {}, title), h('p', {}, text), downloads(job))),
+  return [outcome(kind, title, text, downloads(job)),
   r.before && h('section', { class: 'card' }, h('div', { class: 'panel-head' }, h('h2', {}, 'Before and after')), table(r)), howTo()];
 }
 
@@ -113,9 +112,12 @@ function about(job) {
     job.ended_ms && job.started_ms && ['Took', `${number(Math.max(1, Math.round((job.ended_ms - job.started_ms) / 1000)))} s`]));
 }
 
+const outcome = (kind, title, text, ...more) => h('section', { class: `card pad outcome ${kind}` }, h('div', { class: 'empty-mark' }, icon(kind === 'yes' ? 'check' : 'warn')),
+  h('div', {}, h('h2', {}, title), h('p', {}, text), more));
+
 const over = {
-  failed: (job) => empty('warn', 'The run failed', sentence(job.error.message)),
-  stopped: (job) => empty('warn', 'The run was stopped', job.error.message === 'it was stopped' ? 'Nothing of it is kept but these curves.' : sentence(job.error.message)),
+  failed: (job) => outcome('bad', 'The run failed', sentence(job.error.message)),
+  stopped: (job) => outcome('warn', 'The run was stopped', job.error.message === 'it was stopped' ? 'Nothing of it is kept but its curves.' : sentence(job.error.message)),
 };
 
 export async function runPage(main, id) {
