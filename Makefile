@@ -6,7 +6,7 @@ SOAK_RUNS ?= 1000
 SOAK_MINUTES ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build setup demo check test soak asan tsan fuzz bench bench-search bench-gallery bench-train parity accuracy docs cross format install deb clean
+.PHONY: help build setup demo check test browser soak asan tsan fuzz bench bench-search bench-gallery bench-train parity accuracy docs cross format install deb clean
 
 # $(call build,preset): configure if needed and build
 build = cmake --preset $(1) -DCMAKE_INSTALL_PREFIX=$(PREFIX) >build/$(1).log 2>&1 || { cat build/$(1).log; exit 1; }; \
@@ -36,6 +36,10 @@ test: build ## run the quick tests only
 soak: build ## long runs: many pictures in one process, the server under load; memory must not grow
 	@SOAK_RUNS=$(SOAK_RUNS) scripts/soak build/release/mien
 	@python3 tests/http/load.py build/release/mien $(SOAK_MINUTES)
+
+browser: setup build ## drive the page in a headless browser; screenshots in build/browser
+	@scripts/browser_tools
+	@node tests/browser/run.mjs build/release/mien build/browser
 
 asan: setup ## all tests under address and undefined-behaviour sanitizers
 	@mkdir -p build

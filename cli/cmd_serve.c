@@ -1,7 +1,9 @@
 /* mien serve: the local server with its page; mien serve key: one more API key. */
 #include "cli.h"
+#include "open_page.h"
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #if MIEN_HAVE_SERVER
@@ -10,7 +12,7 @@
 
 typedef struct serve_opts {
     const char *listen, *cert, *key, *data, *gallery, *model, *detector, *hosts, *key_file;
-    int workers, queue, connections, per_address, behind_proxy, no_sandbox;
+    int workers, queue, connections, per_address, behind_proxy, no_sandbox, open, no_open;
     double rate;
     uint64_t max_pixels;
 } serve_opts;
@@ -71,6 +73,16 @@ static const cli_option serve_options[] = {
       .value = "FILE",
       .hint = CLI_FILES,
       .brief = "key of encrypted galleries; else MIEN_PASSPHRASE" },
+    { .name = "open",
+      .kind = CLI_FLAG,
+      .offset = offsetof(serve_opts, open),
+      .brief = "open the page in the browser, signed in",
+      .more = "Done by itself where somebody sits at a terminal of a desktop and the server is local." },
+    { .name = "no-open",
+      .kind = CLI_FLAG,
+      .offset = offsetof(serve_opts, no_open),
+      .rare = 1,
+      .brief = "do not open the page" },
     { .name = "workers",
       .letter = 'w',
       .kind = CLI_INT,
@@ -168,6 +180,23 @@ static bool read_key(const char *path, uint8_t *ret, size_t capacity, size_t *re
     return *ret_n >= 32;
 }
 
+/* Open the page where that is asked for, or welcome: at a desktop's terminal, on this machine. */
+static pid_t open_page(const serve_opts *o, api_server *s, const char *scheme, const char *data)
+{
+    const char *at = server_address(s);
+    const bool local = !strncmp(at, "127.", 4) || !strncmp(at, "localhost:", 10) || !strncmp(at, "[::1]:", 6);
+    char code[SERVER_CODE_BYTES];
+    if (o->no_open || (!o->open && !(local && cli_has_screen())) || !strncmp(at, "unix:", 5) ||
+        !server_enter_code(s, code))
+        return -1;
+    const bool any = !strncmp(at, "0.0.0.0:", 8) || !strncmp(at, "[::]:", 5);
+    char *address =
+        any ? cli_format("%s://localhost%s/", scheme, strrchr(at, ':')) : cli_format("%s://%s/", scheme, at);
+    const pid_t pid = cli_open_page(data, address, code);
+    free(address);
+    return pid;
+}
+
 static int run_serve(void *opts, int argc, char **argv)
 {
     const serve_opts *o = opts;
@@ -176,6 +205,10 @@ static int run_serve(void *opts, int argc, char **argv)
     size_t key_n = 0;
     (void)argc;
     (void)argv;
+    if (o->open && o->no_open) {
+        cli_say("--open and --no-open exclude each other");
+        return CLI_USAGE;
+    }
     if (!o->cert != !o->key) {
         cli_say("--tls-cert and --tls-key go together");
         return CLI_USAGE;
@@ -218,8 +251,13 @@ static int run_serve(void *opts, int argc, char **argv)
     if (admin[0])
         printf("first run: the admin key, shown this once and stored as a hash:\n\n    %s\n\n", admin);
     fflush(stdout);
-    while (!cli_stopped())
+    pid_t opener = open_page(o, s, scheme, data);
+    while (!cli_stopped()) {
         usleep(100000);
+        if (opener > 0 && waitpid(opener, NULL, WNOHANG) != 0)
+            opener = -1;
+    }
+    cli_open_page_end(data);
     cli_say("stopping: what runs is finished first");
     server_stop(s, 10000);
     free(data);

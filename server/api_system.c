@@ -48,11 +48,18 @@ static void run_login(api_call *c)
 {
     char token[KEY_TOKEN_BYTES], csrf[44];
     const char *key = json_string_value(json_object_get(c->json, "key"));
-    if (!key || !keys_check(c->server->keys, key, &c->key)) {
-        api_fail(c, 401, "NO_KEY", "the key is unknown, expired or revoked");
+    const char *code = json_string_value(json_object_get(c->json, "enter"));
+    if (code)
+        c->key.id = enter_take(c->server, code);
+    else if (!key || !keys_check(c->server->keys, key, &c->key))
+        c->key.id = 0;
+    if (!c->key.id) {
+        api_fail(c, 401, "NO_KEY",
+                 code ? "the code was used, or its minute is over" : "the key is unknown, expired or revoked");
         return;
     }
-    if (!session_make(c->server->keys, c->key.id, SESSION_MS, token, csrf)) {
+    if (!session_make(c->server->keys, c->key.id, SESSION_MS, token, csrf) ||
+        !session_check(c->server->keys, token, &c->key)) {
         api_fail(c, 503, "STORAGE", "the session could not be stored");
         return;
     }

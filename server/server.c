@@ -159,6 +159,7 @@ api_server *server_start(const server_opts *opts, char ret_admin[80], char *faul
     s->n_heavy = opts->workers;
     s->n_light = 2;
     s->started_ms = keys_now_ms();
+    pthread_mutex_init(&s->enter.lock, NULL);
     bool ok = list_hosts(s) && (s->rates = rate_new(opts->rate, opts->burst)) &&
               (s->metrics = metrics_new()) && (s->events = events_new());
     ok = ok && (s->keys = open_keys(opts->data, fault, capacity)) && collections_open(s, fault, capacity) &&
@@ -204,6 +205,7 @@ void server_stop(api_server *s, unsigned grace_ms)
     rate_free(s->rates);
     for (size_t i = 0; i < s->n_hosts; i++)
         free(s->hosts[i]);
+    pthread_mutex_destroy(&s->enter.lock);
     free(s);
 }
 

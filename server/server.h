@@ -29,6 +29,11 @@ typedef struct server_opts {
  * later. */
 api_server *server_start(const server_opts *opts, char ret_admin[80], char *ret_fault, size_t capacity);
 const char *server_address(const api_server *s);
+/* A code that signs the page in, once and within a minute, for the one who started the server: with it as
+ * "#enter=CODE" behind the address nobody types a key. It stands for the oldest key that may do everything. false when
+ * there is none. */
+enum { SERVER_CODE_BYTES = 44 };
+bool server_enter_code(api_server *s, char ret_code[SERVER_CODE_BYTES]);
 /* Finish what runs, at most grace_ms, and free. */
 void server_stop(api_server *s, unsigned grace_ms);
 

@@ -63,6 +63,12 @@ struct api_server {
     events *events;
     jobs *jobs;
     int64_t started_ms;
+    struct { /* the code that signs the page in at the start; key 0: none, or used */
+        pthread_mutex_t lock;
+        uint8_t hash[32];
+        double until_ms;
+        int64_t key;
+    } enter;
 };
 
 kit *server_kit(api_server *s, http_lane lane, unsigned worker);
@@ -89,6 +95,10 @@ mien_status collection_remove(api_server *s, const char *name, mien_error *err);
 typedef void (*collection_fn)(void *ctx, const char *name);
 void collections_each(api_server *s, collection_fn fn, void *ctx);
 void kit_close(kit *k);
+
+/* ---- enter.c ---- */
+/* Use up a code; the key it stands for, 0: wrong, used or too late. */
+int64_t enter_take(api_server *s, const char *code);
 
 /* ---- events.c ---- */
 events *events_new(void);

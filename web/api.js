@@ -89,7 +89,17 @@ function begin(who) {
   return who;
 }
 
+/* The address with which the server opened the page signs it in: the code is good once, and does not stay in the address. */
+async function enter() {
+  const code = /^#enter=([\w-]+)$/.exec(window.location.hash);
+  if (!code) return null;
+  window.history.replaceState(null, '', '/');
+  return call('POST', '/v1/session', { json: { enter: code[1] } }).then(begin).catch(() => null);
+}
+
 export async function resume() {
+  const entered = await enter();
+  if (entered) return entered;
   if (!localStorage.getItem(known)) return null;
   try {
     return begin(await call('GET', '/v1/session'));

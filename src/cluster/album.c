@@ -50,7 +50,7 @@ mien_status mien_album_has(mien_album *album, const mien_album_picture *picture,
 
 static mien_status add_face(mien_album *a, int64_t picture, const mien_album_new_face *f, mien_error *err)
 {
-    mien_status st = mien__album_run(a, err, "INSERT INTO face VALUES(NULL, ?, NULL, ?, ?, 0, 0, 0)", "ibd",
+    mien_status st = mien__album_run(a, err, "INSERT INTO face VALUES(NULL, ?, NULL, ?, ?, 0, 0, 0)", "ibr",
                                      picture, (const void *)&f->face, sizeof f->face, (double)f->quality);
     const int64_t id = sqlite3_last_insert_rowid(a->db);
     if (!st)

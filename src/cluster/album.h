@@ -3,8 +3,8 @@
 #define MIEN_SRC_CLUSTER_ALBUM_H
 
 #include "base/base.h"
+#include "sqlite/sqlite.h"
 #include <mien/album.h>
-#include <sqlite3.h>
 
 struct mien_album {
     sqlite3 *db;
@@ -15,8 +15,7 @@ struct mien_album {
 /* Say what SQLite complains of; never with bound values: they may be names. */
 mien_status mien__album_fail(const mien_album *a, int rc, mien_error *err);
 
-/* Prepare and bind: one letter of `kinds` per value: i int64_t, d double, t const char * (copied), b const
- * void * and size_t (copied). */
+/* Prepare and bind, as mien__sqlite_bind() has it; values are copied. */
 mien_status mien__album_query(mien_album *a, mien_error *err, sqlite3_stmt **ret, const char *sql,
                               const char *kinds, ...);
 /* The next row; false in *ret at the end. */

@@ -46,51 +46,16 @@ static const char *const schema[] = {
 
 mien_status mien__album_fail(const mien_album *a, int rc, mien_error *err)
 {
-    switch (rc & 0xff) {
-    case SQLITE_NOMEM:
-        return mien__nomem(err, 0);
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        return mien__fail(err, MIEN_E_GALLERY_BUSY, "%s: another program is writing to this album", a->path);
-    case SQLITE_NOTADB:
-        return mien__fail(err, MIEN_E_GALLERY_FORMAT, "%s: not an album", a->path);
-    case SQLITE_CORRUPT:
-    case SQLITE_CONSTRAINT:
-    case SQLITE_MISMATCH:
-        return mien__fail(err, MIEN_E_GALLERY_CORRUPT, "%s: this album is damaged", a->path);
-    case SQLITE_FULL:
-    case SQLITE_IOERR:
-    case SQLITE_READONLY:
-    case SQLITE_CANTOPEN:
-    case SQLITE_PERM:
-        return mien__fail(err, MIEN_E_IO, "%s: %s", a->path, sqlite3_errstr(rc & 0xff));
-    case SQLITE_TOOBIG:
-        return mien__fail(err, MIEN_E_LIMIT, "%s: a value is too large", a->path);
-    default:
-        return mien__fail(err, MIEN_E_INTERNAL, "%s: %s", a->path, sqlite3_errstr(rc));
-    }
+    const mien_status st = mien__sqlite_status(rc);
+    const char *const what = st == MIEN_E_GALLERY_BUSY      ? "another program is writing to this album"
+                             : st == MIEN_E_GALLERY_FORMAT  ? "not an album"
+                             : st == MIEN_E_GALLERY_CORRUPT ? "this album is damaged"
+                             : st == MIEN_E_LIMIT           ? "a value is too large"
+                                                            : sqlite3_errstr(rc & 0xff);
+    return st == MIEN_E_NOMEM ? mien__nomem(err, 0) : mien__fail(err, st, "%s: %s", a->path, what);
 }
 
 /* ---- statements ---- */
-
-static int bind(sqlite3_stmt *s, const char *kinds, va_list ap)
-{
-    int rc = SQLITE_OK;
-    for (int i = 0; kinds[i] && rc == SQLITE_OK; i++) {
-        if (kinds[i] == 'i') {
-            rc = sqlite3_bind_int64(s, i + 1, va_arg(ap, int64_t));
-        } else if (kinds[i] == 'd') {
-            rc = sqlite3_bind_double(s, i + 1, va_arg(ap, double));
-        } else if (kinds[i] == 't') {
-            rc = sqlite3_bind_text(s, i + 1, va_arg(ap, const char *), -1, SQLITE_TRANSIENT);
-        } else {
-            mien_assert(kinds[i] == 'b');
-            const void *const data = va_arg(ap, const void *);
-            rc = sqlite3_bind_blob64(s, i + 1, data, va_arg(ap, size_t), SQLITE_TRANSIENT);
-        }
-    }
-    return rc;
-}
 
 static mien_status query(mien_album *a, mien_error *err, sqlite3_stmt **ret, const char *sql,
                          const char *kinds, va_list ap)
@@ -98,7 +63,7 @@ static mien_status query(mien_album *a, mien_error *err, sqlite3_stmt **ret, con
     sqlite3_stmt *s = NULL;
     int rc = sqlite3_prepare_v2(a->db, sql, -1, &s, NULL);
     if (rc == SQLITE_OK)
-        rc = bind(s, kinds, ap);
+        rc = mien__sqlite_bind(s, true, kinds, ap);
     if (rc != SQLITE_OK) {
         const mien_status st = mien__album_fail(a, rc, err);
         sqlite3_finalize(s);
@@ -177,26 +142,6 @@ void mien__album_settle(mien_album *a)
 }
 
 /* ---- opening ---- */
-
-static int guard(sqlite3 *db)
-{
-    static const struct {
-        int op, value;
-    } switches[] = {
-        { SQLITE_DBCONFIG_DEFENSIVE, 1 },      { SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0 },
-        { SQLITE_DBCONFIG_ENABLE_TRIGGER, 0 }, { SQLITE_DBCONFIG_ENABLE_VIEW, 0 },
-        { SQLITE_DBCONFIG_ENABLE_FKEY, 1 },    { SQLITE_DBCONFIG_DQS_DML, 0 },
-    };
-    int rc = SQLITE_OK;
-    for (size_t i = 0; i < MIEN_COUNTOF(switches) && rc == SQLITE_OK; i++)
-        rc = sqlite3_db_config(db, switches[i].op, switches[i].value, NULL);
-    sqlite3_limit(db, SQLITE_LIMIT_LENGTH, MAX_BLOB);
-    sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, 0);
-    sqlite3_limit(db, SQLITE_LIMIT_WORKER_THREADS, 0);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_busy_timeout(db, BUSY_MS);
-    return rc;
-}
 
 /* Made empty and for its owner alone, before SQLite would make it for everybody. */
 static mien_status make_private(const mien_album *a, mien_error *err)
@@ -290,7 +235,7 @@ static mien_status connect(mien_album *a, const char *path, const char *model, m
     int rc = sqlite3_open_v2(path ? path : ":memory:", &a->db,
                              SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
     if (rc == SQLITE_OK)
-        rc = guard(a->db);
+        rc = mien__sqlite_guard(a->db, MAX_BLOB, BUSY_MS);
     if (rc == SQLITE_OK)
         rc = sqlite3_exec(a->db, pragmas, NULL, NULL, NULL);
     if (rc != SQLITE_OK)

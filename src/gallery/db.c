@@ -5,6 +5,7 @@
  * busy_ms) and nothing after it can be refused; a read never waits in WAL mode.
  */
 #include "gallery/gallery.h"
+#include "sqlite/sqlite.h"
 #include <stdarg.h>
 #include <string.h>
 #include <time.h>
@@ -26,39 +27,10 @@ int64_t mien__clock_ms(void)
 
 /* ---- failures ---- */
 
-static mien_status status_of(int rc)
-{
-    switch (rc & 0xff) {
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-    case SQLITE_PROTOCOL: /* a race for the WAL, lost many times */
-        return MIEN_E_GALLERY_BUSY;
-    case SQLITE_NOMEM:
-        return MIEN_E_NOMEM;
-    case SQLITE_INTERRUPT:
-        return MIEN_E_INTERRUPTED;
-    case SQLITE_NOTADB:
-        return MIEN_E_GALLERY_FORMAT;
-    case SQLITE_TOOBIG:
-        return MIEN_E_LIMIT;
-    case SQLITE_FULL:
-    case SQLITE_READONLY:
-    case SQLITE_CANTOPEN:
-    case SQLITE_PERM:
-    case SQLITE_AUTH:
-    case SQLITE_NOLFS:
-        return MIEN_E_IO;
-    case SQLITE_IOERR:
-        return rc == SQLITE_IOERR_NOMEM ? MIEN_E_NOMEM : MIEN_E_IO;
-    default: /* CORRUPT, and what only a damaged file can lead to: constraints, schema, types */
-        return MIEN_E_GALLERY_CORRUPT;
-    }
-}
-
 mien_status mien__db_fail(const mien_gallery *g, int rc, const char *what, mien_error *err)
 {
     const char *const path = g->shared ? g->shared->path : "";
-    const mien_status st = status_of(rc);
+    const mien_status st = mien__sqlite_status(rc);
     if (st == MIEN_E_NOMEM)
         return mien__fail(err, st, "out of memory in the database of %.120s", path);
     if (st == MIEN_E_GALLERY_BUSY)
@@ -78,35 +50,6 @@ mien_status mien__db_exec(const mien_gallery *g, const char *sql, mien_error *er
 }
 
 /* ---- statements ---- */
-
-static int bind_all(sqlite3_stmt *s, const char *types, va_list ap)
-{
-    int rc = SQLITE_OK;
-    for (int i = 1; *types && rc == SQLITE_OK; types++, i++) {
-        switch (*types) {
-        case 'i':
-            rc = sqlite3_bind_int64(s, i, va_arg(ap, int64_t));
-            break;
-        case 'r':
-            rc = sqlite3_bind_double(s, i, va_arg(ap, double));
-            break;
-        case 't':
-            rc = sqlite3_bind_text(s, i, va_arg(ap, const char *), -1, SQLITE_STATIC);
-            break;
-        case 'n':
-            break;
-        default: {
-            mien_assert(*types == 'b');
-            const void *const data = va_arg(ap, const void *);
-            const size_t bytes = va_arg(ap, size_t);
-            if (data)
-                rc = bytes == 0 ? sqlite3_bind_zeroblob(s, i, 0)
-                                : sqlite3_bind_blob64(s, i, data, bytes, SQLITE_STATIC);
-        }
-        }
-    }
-    return rc;
-}
 
 /* The kept statement, or a fresh one while that is being stepped by a caller further up. */
 static int take(mien_gallery *g, mien__sql id, sqlite3_stmt **ret)
@@ -130,7 +73,7 @@ static mien_status open_va(mien_gallery *g, mien__sql id, sqlite3_stmt **ret, mi
     sqlite3_stmt *stmt = NULL;
     int rc = take(g, id, &stmt);
     if (rc == SQLITE_OK)
-        rc = bind_all(stmt, types, ap);
+        rc = mien__sqlite_bind(stmt, false, types, ap);
     if (rc != SQLITE_OK) {
         const mien_status st = step_fail(g, rc == SQLITE_TOOBIG ? rc : sqlite3_extended_errcode(g->db), err);
         mien__sql_end(g, stmt);

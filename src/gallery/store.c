@@ -7,6 +7,7 @@
  * commits that were acknowledged. secure_delete overwrites what is deleted.
  */
 #include "gallery/store.h"
+#include "sqlite/sqlite.h"
 #include <errno.h>
 #include <sodium.h>
 #include <string.h>
@@ -18,43 +19,6 @@
 
 /* ---- the connection ---- */
 
-static const struct {
-    int id, value;
-} limits[] = {
-    { SQLITE_LIMIT_LENGTH, MIEN__BLOB_MAX },
-    { SQLITE_LIMIT_SQL_LENGTH, 65536 },
-    { SQLITE_LIMIT_COLUMN, 64 },
-    { SQLITE_LIMIT_EXPR_DEPTH, 64 },
-    { SQLITE_LIMIT_COMPOUND_SELECT, 4 },
-    { SQLITE_LIMIT_VDBE_OP, 25000 },
-    { SQLITE_LIMIT_FUNCTION_ARG, 8 },
-    { SQLITE_LIMIT_ATTACHED, 0 },
-    { SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 100 },
-    { SQLITE_LIMIT_VARIABLE_NUMBER, 32 },
-    { SQLITE_LIMIT_TRIGGER_DEPTH, 1 },
-    { SQLITE_LIMIT_WORKER_THREADS, 0 },
-};
-
-static int guard(sqlite3 *db)
-{
-    static const struct {
-        int op, value;
-    } switches[] = { { SQLITE_DBCONFIG_DEFENSIVE, 1 },
-                     { SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0 },
-                     { SQLITE_DBCONFIG_ENABLE_TRIGGER, 0 },
-                     { SQLITE_DBCONFIG_ENABLE_VIEW, 0 },
-                     { SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0 },
-                     { SQLITE_DBCONFIG_ENABLE_FKEY, 1 },
-                     { SQLITE_DBCONFIG_DQS_DDL, 0 },
-                     { SQLITE_DBCONFIG_DQS_DML, 0 } };
-    int rc = sqlite3_extended_result_codes(db, 1);
-    for (size_t i = 0; i < MIEN_COUNTOF(limits); i++)
-        sqlite3_limit(db, limits[i].id, limits[i].value);
-    for (size_t i = 0; i < MIEN_COUNTOF(switches) && rc == SQLITE_OK; i++)
-        rc = sqlite3_db_config(db, switches[i].op, switches[i].value, NULL);
-    return rc;
-}
-
 /* SQLite's code. */
 static int connect(mien_gallery *g, const char *path, int flags)
 {
@@ -65,9 +29,7 @@ static int connect(mien_gallery *g, const char *path, int flags)
     const bool read_only = flags & SQLITE_OPEN_READONLY;
     int rc = sqlite3_open_v2(path, &g->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
     if (rc == SQLITE_OK)
-        rc = guard(g->db);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_busy_timeout(g->db, (int)g->shared->busy_ms);
+        rc = mien__sqlite_guard(g->db, MIEN__BLOB_MAX, g->shared->busy_ms);
     if (rc == SQLITE_OK)
         rc = sqlite3_exec(g->db, pragmas, NULL, NULL, NULL);
     if (rc == SQLITE_OK && read_only)

@@ -18,7 +18,7 @@ export function check(truth, text) {
   if (!truth) throw new Error(text);
 }
 
-/* The test's modules are not in the tree: npm install --prefix build/npm playwright-core axe-core */
+/* The test's modules are not in the tree: scripts/browser_tools fetches them. */
 export function load(name) {
   const places = [process.env.MIEN_NPM, path.join(root, 'build/npm'), path.join(root, '../shared/npm'), '/usr/lib', '/usr/local/lib'].filter(Boolean);
   for (const place of places)
@@ -27,7 +27,7 @@ export function load(name) {
     } catch {
       /* the next one */
     }
-  return skip(`no ${name} (npm install --prefix build/npm playwright-core axe-core)`);
+  return skip(`no ${name} (scripts/browser_tools)`);
 }
 
 export function findChromium() {
@@ -37,20 +37,23 @@ export function findChromium() {
 
 export async function startServer(mien) {
   const data = fs.mkdtempSync(path.join(os.tmpdir(), 'mien-browser-'));
-  const child = spawn(mien, ['serve', '--listen', '127.0.0.1:0', '--data', data]);
+  const opener = path.join(data, 'opener'), opened = path.join(data, 'opened');
+  fs.writeFileSync(opener, `#!/bin/sh\nprintf %s "$1" > ${opened}.new && mv ${opened}.new ${opened}\n`, { mode: 0o755 });
+  const child = spawn(mien, ['serve', '--listen', '127.0.0.1:0', '--data', data, '--open'], { env: { ...process.env, BROWSER: opener } });
   let out = '', err = '';
   child.stdout.on('data', (d) => { out += d; });
   child.stderr.on('data', (d) => { err += d; });
   process.on('exit', () => child.kill());
   process.on('SIGTERM', () => process.exit(143));
   const ended = new Promise((done) => child.on('exit', done));
-  for (let i = 0; i < 400 && !/^\s*mien_\S+$/m.test(out); i++) {
+  for (let i = 0; i < 400 && !(/^\s*mien_\S+$/m.test(out) && fs.existsSync(opened)); i++) {
     if (child.exitCode === 2 && /without/.test(err)) skip('built without the server');
     check(child.exitCode === null, `the server ended: ${err}`);
     await new Promise((done) => setTimeout(done, 50));
   }
   return {
     origin: /listening on (\S+)/.exec(out)[1].replace(/\/$/, ''), key: /^\s*(mien_\S+)$/m.exec(out)[1],
+    opened: fs.readFileSync(opened, 'utf8'), /* the address that the browser was given */
     stop: async () => { child.kill(); await ended; fs.rmSync(data, { recursive: true, force: true }); },
   };
 }

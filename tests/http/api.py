@@ -7,7 +7,10 @@
 import base64
 import json
 import os
+import re
 import sys
+import tempfile
+import time
 import unittest
 
 import client
@@ -235,6 +238,33 @@ class Api(unittest.TestCase):
         self.assertNotIn(undo(**good, Origin="http://%s:%d" % (self.server.host, self.server.port)), ("CSRF", "NO_KEY"))
         self.assertEqual(c.call("DELETE", "/v1/session", key=False, headers=dict(base, **good)).status, 204)
         self.assertEqual(c.get("/v1/session", key=False, headers=base).status, 401)
+
+    def test_the_page_that_the_server_opens_is_signed_in_once(self):
+        with tempfile.TemporaryDirectory() as folder:
+            log = os.path.join(folder, "log")
+            browser = os.path.join(folder, "browser")
+            with open(browser, "w") as f:
+                f.write('#!/bin/sh\necho "$1" > "%s.new"; cat "${1#file://}" >> "%s.new"; mv "%s.new" "%s"\n' % (log, log, log, log))
+            os.chmod(browser, 0o755)
+            with Server(MIEN, "--open", env=dict(os.environ, BROWSER=browser)) as server:
+                for _ in range(100):
+                    if os.path.exists(log):
+                        break
+                    time.sleep(0.05)
+                with open(log) as f:
+                    url, page = f.read().split("\n", 1)
+                self.assertEqual(os.stat(url[7:]).st_mode & 0o777, 0o600)
+                address, code = re.search(r"url=(\S+)#enter=([\w-]+)", page).groups()
+                self.assertEqual(address, "http://%s:%d/" % (server.host, server.port))
+                c = Client(server, doc=DOC)
+                enter = lambda code: c.post("/v1/session", body={"enter": code}, key=False)
+                self.assertEqual(enter("x" * 43).status, 401)
+                first = enter(code)
+                self.assertEqual((first.status, first.json["scopes"]), (201, "read,recognise,enrol,admin"), first.body)
+                self.assertEqual(enter(code).status, 401)
+                self.assertEqual(c.faults, [])
+                server.stop()
+                self.assertFalse(os.path.exists(url[7:]), "the page with the code was left")
 
     def test_foreign_host_is_refused(self):
         a = self.server.raw(b"GET /v1/health HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n")
