@@ -207,7 +207,7 @@ static mien_status write_some(api_server *s, train_material *m, const char *fold
         if (!st) {
             n++;
             last = m->faces[i].person;
-        } else if (st != MIEN_E_IO && st != MIEN_E_NOMEM)
+        } else if (train_material_is_unusable(st))
             st = MIEN_OK;
     }
     if (!st && n == 0)

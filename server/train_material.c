@@ -219,6 +219,12 @@ static mien_status cut(api_server *s, const uint8_t *data, size_t n, const mien_
     return st;
 }
 
+bool train_material_is_unusable(mien_status st)
+{
+    return st == MIEN_E_NO_FACE || st == MIEN_E_IMAGE_FORMAT || st == MIEN_E_IMAGE_CORRUPT ||
+           st == MIEN_E_IMAGE_CODEC || st == MIEN_E_LIMIT;
+}
+
 mien_status train_material_write(api_server *s, const train_material *m, const train_face *f,
                                  const char *path, mien_error *err)
 {

@@ -41,9 +41,11 @@ mien_status train_material_open(api_server *s, const key_info *key, const char *
 void train_material_close(train_material *m);
 /* List the faces of a collection's first people, 0: of all. */
 mien_status train_material_list(train_material *m, size_t most_people, mien_error *err);
-/* Write a face's aligned crop. E_NO_FACE and E_IMAGE_*: this one is of no use. */
+/* Write a face's aligned crop. */
 mien_status train_material_write(api_server *s, const train_material *m, const train_face *f,
                                  const char *path, mien_error *err);
+/* Whether that went wrong with this one picture alone. */
+bool train_material_is_unusable(mien_status st);
 /* How many people are kept away from a run: a fifth of those with two pictures, from 8 to 100, at most half.
  */
 size_t train_held_out(size_t n_twice);

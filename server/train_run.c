@@ -63,12 +63,12 @@ static mien_status gather(run *r, mien_error *err)
         job_say(r->j, "gathering", i, r->m.n_faces, NULL);
         snprintf(path, sizeof path, "%s/%06zu.jpg", r->work, i);
         st = train_material_write(s, &r->m, &r->m.faces[i], path, err);
-        if (st == MIEN_E_IO || st == MIEN_E_NOMEM)
-            return st;
-        if (st) {
+        if (train_material_is_unusable(st)) {
             r->n_unusable++;
             continue;
         }
+        if (st)
+            return st;
         if (!(r->files[i] = strdup(path + strlen(r->work) + 1)))
             return train_fault(err, MIEN_E_NOMEM, "out of memory");
         r->n_crops++;
@@ -234,9 +234,9 @@ static int progress(const mien_train_state *s, void *user)
         w->said_ms = now;
         snprintf(w->phase, sizeof w->phase, "%s", phase);
         job_say(w->j, phase, s->done, s->total,
-                json_pack("{s:i,s:i,s:o,s:o,s:o,s:o,s:o}", "epoch", epoch, "epochs",
-                          runs ? s->epochs : 0, "loss", rounded(s->loss, 4), "score", rounded(s->score, 4),
-                          "images_per_s", rounded(runs ? s->images_per_s : NAN, 1), "seconds_left",
+                json_pack("{s:i,s:i,s:o,s:o,s:o,s:o,s:o}", "epoch", epoch, "epochs", runs ? s->epochs : 0,
+                          "loss", rounded(s->loss, 4), "score", rounded(s->score, 4), "images_per_s",
+                          rounded(runs ? s->images_per_s : NAN, 1), "seconds_left",
                           rounded(s->seconds_left, 0), "history", history_json(w)));
     }
     return job_stopped(w->j);
@@ -288,11 +288,11 @@ static mien_status keep_files(run *r, mien_model *model, mien_error *err)
         st = mien_model_save(model, to, err);
     if (st)
         return st;
-    job_offer(r->j, "model.mien", "application/octet-stream");
     snprintf(from, sizeof from, "%s/report.html", r->work);
     snprintf(to, sizeof to, "%s/report.html", job_folder(r->j));
     if (rename(from, to))
         return train_fault(err, MIEN_E_IO, "the report cannot be kept: %s", strerror(errno));
+    job_offer(r->j, "model.mien", "application/octet-stream");
     job_offer(r->j, "report.html", "text/html; charset=utf-8");
     return MIEN_OK;
 }

@@ -4,7 +4,7 @@ import { session, call, within } from './api.js';
 import { h, fill, add, button, badge, field, confirm, dialog, spinner, toast, failed, busy, number, plural, moment, iconButton, icon, sentence, announce } from './ui.js';
 import { takeFolders, folderChooser, sendSet, removeSet } from './sets.js';
 import { progressCard, ended } from './jobs.js';
-import { runPage, sourceOf, wayOf, stateBadge } from './train_run.js';
+import { runPage, sourceOf, wayOf, stateBadge, verdictBadge } from './train_run.js';
 
 const ways = [
   ['default', 'As pictures usually differ'],
@@ -187,8 +187,13 @@ async function earlier(place, signal) {
       failed(e);
     }
   };
+  const state = (job, i) => {
+    const cell = h('td', {}, stateBadge(job));
+    if (job.state === 'done' && i < 20) verdictBadge(job, signal).then((b) => fill(cell, b)).catch(() => { /* it stays done */ });
+    return cell;
+  };
   fill(place, jobs.length > 0 && [h('h2', { class: 'runs-head' }, 'Runs'), h('div', { class: 'card table-wrap', tabindex: '0', role: 'region', 'aria-label': 'Runs' }, h('table', {},
-    h('thead', {}, h('tr', {}, ['Started', 'Learnt from', 'How', 'State'].map((t) => h('th', { scope: 'col' }, t)), h('td', {}, h('span', { class: 'unseen' }, 'Actions')))),
-    h('tbody', {}, jobs.map((j) => h('tr', {}, h('td', { class: 'line' }, h('a', { href: `#/train/${j.id}` }, moment(j.created_ms))), h('td', {}, sourceOf(j)), h('td', {}, wayOf(j)), h('td', {}, stateBadge(j)),
+    h('thead', {}, h('tr', {}, ['Started', 'Learnt from', 'How', 'Outcome'].map((t) => h('th', { scope: 'col' }, t)), h('td', {}, h('span', { class: 'unseen' }, 'Actions')))),
+    h('tbody', {}, jobs.map((j, i) => h('tr', {}, h('td', { class: 'line' }, h('a', { href: `#/train/${j.id}` }, moment(j.created_ms))), h('td', {}, sourceOf(j)), h('td', {}, wayOf(j)), state(j, i),
       h('td', { class: 'end' }, ended(j) && iconButton(`Remove the run of ${moment(j.created_ms)}`, 'trash', () => remove(j))))))))]);
 }

@@ -11,6 +11,12 @@ export const wayOf = (job) => `${tunes[job.args.tune] || `last ${job.args.tune.s
 const states = { queued: ['waiting', ''], running: ['running', 'yes'], done: ['done', ''], failed: ['failed', 'bad'], stopped: ['stopped', 'warn'] };
 export const stateBadge = (job) => badge(...states[job.state]);
 
+/* What a run that is done has shown; the list of jobs leaves results out. */
+export async function verdictBadge(job, signal) {
+  const { result } = await call('GET', `/v1/jobs/${job.id}`, { signal });
+  return result.better > 0 ? badge('better', 'yes') : result.better < 0 ? badge('worse', 'bad') : badge('not shown better');
+}
+
 /* ---- while it runs ---- */
 
 const titles = { waiting: 'Waiting for its turn', gathering: 'Cutting faces out', reading: 'Reading the faces', embedding: 'Asking the model you have', training: 'Training', validating: 'Trying it on the people held out', comparing: 'Comparing before and after' };

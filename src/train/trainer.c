@@ -113,18 +113,19 @@ static bool report(mien__loop *l, const char *phase, double lr)
         l->window_step = l->s.step;
     }
     const double batch = (double)l->task->batch * (l->o->accumulate > 1 ? l->o->accumulate : 1);
-    const mien_train_state state = { .phase = phase,
-                                     .done = l->s.step,
-                                     .total = l->total_steps,
-                                     .epoch = (int)(l->s.step / l->epoch_steps) + 1,
-                                     .epochs = l->o->epochs,
-                                     .loss = l->s.loss_average,
-                                     .score = l->score,
-                                     .validations = l->validations,
-                                     .lr = lr,
-                                     .images_per_s = l->rate * batch,
-                                     .seconds_left =
-                                         l->rate > 0 ? (double)(l->total_steps - l->s.step) / l->rate : NAN };
+    const mien_train_state state = {
+        .phase = phase,
+        .done = l->s.step,
+        .total = l->total_steps,
+        .epoch = l->s.step < l->total_steps ? (int)(l->s.step / l->epoch_steps) + 1 : l->o->epochs,
+        .epochs = l->o->epochs,
+        .loss = l->s.loss_average,
+        .score = l->score,
+        .validations = l->validations,
+        .lr = lr,
+        .images_per_s = l->rate * batch,
+        .seconds_left = l->rate > 0 ? (double)(l->total_steps - l->s.step) / l->rate : NAN
+    };
     return l->o->progress && l->o->progress(&state, l->o->user) != 0;
 }
 

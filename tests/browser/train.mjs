@@ -90,6 +90,8 @@ export async function trainSteps({ page, step, go, button, dialog, choose, look,
     await step('train: runs and pictures are removed', async () => {
       const rows = page.locator('tbody tr');
       check(await rows.count() === 2, 'not all runs are listed');
+      await rows.filter({ hasText: /not shown better|better/ }).first().waitFor();
+      await rows.filter({ hasText: 'stopped' }).waitFor();
       await page.getByRole('button', { name: /^Remove the run/ }).first().click();
       await button('Remove', dialog()).click();
       await page.waitForFunction(() => document.querySelectorAll('tbody tr').length === 1);
