@@ -25,7 +25,8 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PIECE = 16384, STACK_BYTES = 128 * 1024 };
+/* what is read at once: a picture comes in few pieces, each of which wakes the parser's thread */
+enum { UP_PIECE = 65536, DOWN_PIECE = 16384, STACK_BYTES = 128 * 1024 };
 
 typedef struct gate_conn {
     struct gate_conn *next, *before;
@@ -35,7 +36,7 @@ typedef struct gate_conn {
     socklen_t address_bytes;
     gnutls_session_t tls;
     http_frame frame;
-    uint8_t up[PIECE], down[PIECE];
+    uint8_t up[UP_PIECE], down[DOWN_PIECE];
     size_t up_at, up_n, down_at, down_n;
     double down_since_ms;  /* when the piece in `down` came */
     bool up_end, down_end; /* nothing more will come from the network, from the parser */
@@ -100,7 +101,7 @@ static void say_bad(gate_conn *c)
 static bool carry_up(gate_conn *c)
 {
     if (!c->up_n && !c->up_end) {
-        const int k = read_out(c, c->up, PIECE);
+        const int k = read_out(c, c->up, UP_PIECE);
         if (k == -2)
             return false;
         if (k == 0)
@@ -131,7 +132,7 @@ static bool carry_up(gate_conn *c)
 static bool carry_down(gate_conn *c)
 {
     if (!c->down_n && !c->down_end) {
-        const ssize_t k = recv(c->in, c->down, PIECE, 0);
+        const ssize_t k = recv(c->in, c->down, DOWN_PIECE, 0);
         if (k == 0 || (k < 0 && of_errno() == -2))
             c->down_end = true;
         if (k > 0)

@@ -23,6 +23,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -47,11 +48,12 @@ typedef struct slot {
     size_t shared_bytes;
     uint64_t max_pixels; /* what the worker's memory limit was made for */
     const mien__codec *loaded;
+    int cpu; /* where the worker is kept; -1: anywhere */
 } slot;
 
-#define SLOT_INIT                                             \
-    {                                                         \
-        PTHREAD_MUTEX_INITIALIZER, 0, 0, -1, NULL, 0, 0, NULL \
+#define SLOT_INIT                                                 \
+    {                                                             \
+        PTHREAD_MUTEX_INITIALIZER, 0, 0, -1, NULL, 0, 0, NULL, -1 \
     }
 #define SLOTS_INIT_4 SLOT_INIT, SLOT_INIT, SLOT_INIT, SLOT_INIT
 static slot slots[SLOTS] = { SLOTS_INIT_4, SLOTS_INIT_4, SLOTS_INIT_4, SLOTS_INIT_4, SLOT_INIT };
@@ -76,6 +78,7 @@ static int slot_stop(slot *s)
     if (s->shared)
         munmap(s->shared, s->shared_bytes);
     s->pid = 0;
+    s->cpu = -1;
     s->fd = -1;
     s->shared = NULL;
     s->shared_bytes = 0;
@@ -187,6 +190,20 @@ static mien_status report_death(slot *s, bool late, mien_error *err)
     return mien__fail(err, MIEN_E_IMAGE_CORRUPT, "the decoder crashed on this picture");
 }
 
+/* Keep the worker on the processor of its caller. The two take turns, one waiting for the other, so together
+ * they are one thread's work; the scheduler, which does not know, now and then queues one of them behind
+ * another thread's work while the processor that the other has just left idles. */
+static void keep_beside(slot *s)
+{
+    const int cpu = sched_getcpu();
+    cpu_set_t here;
+    if (cpu < 0 || cpu >= CPU_SETSIZE || cpu == s->cpu)
+        return;
+    CPU_ZERO(&here);
+    CPU_SET(cpu, &here);
+    s->cpu = sched_setaffinity(s->pid, sizeof here, &here) == 0 ? cpu : -1;
+}
+
 static void limit_cpu(const slot *s)
 {
     clockid_t clock;
@@ -253,6 +270,8 @@ static mien_status slot_decode(slot *s, const mien__codec *codec, const uint8_t 
         }
         memcpy(s->shared, data, size);
         limit_cpu(s);
+        if (!codec->load) /* libheif's decoders make threads, which want more than one */
+            keep_beside(s);
         if (send(s->fd, &request, sizeof request, MSG_NOSIGNAL) == (ssize_t)sizeof request)
             break;
         slot_stop(s); /* it died between two pictures: neither is to blame */
@@ -276,12 +295,16 @@ static slot *slot_take(const mien__codec *codec)
         pthread_mutex_lock(&slots[PLAIN_SLOTS].lock);
         return &slots[PLAIN_SLOTS];
     }
+    static _Thread_local int last; /* threads that decode at once soon keep to a worker each */
     for (int i = 0; i < PLAIN_SLOTS; i++) {
-        if (pthread_mutex_trylock(&slots[i].lock) == 0)
-            return &slots[i];
+        slot *const s = &slots[(last + i) % PLAIN_SLOTS];
+        if (pthread_mutex_trylock(&s->lock) == 0) {
+            last = (last + i) % PLAIN_SLOTS;
+            return s;
+        }
     }
-    pthread_mutex_lock(&slots[0].lock);
-    return &slots[0];
+    pthread_mutex_lock(&slots[last].lock);
+    return &slots[last];
 }
 
 mien_status mien__sandbox_decode(const mien__codec *codec, const uint8_t *data, size_t size,

@@ -2,8 +2,10 @@
  * bounded. Skipped where the system cannot confine a process. */
 #include "image_fixtures.h"
 #include "image/codec.h"
+#include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
@@ -372,6 +374,51 @@ static void heic_is_read_in_the_worker(void **state)
 }
 #endif
 
+/* Whether some child of this process may run on that processor alone. */
+static bool a_child_is_kept_on(int cpu)
+{
+    DIR *d = opendir("/proc");
+    bool found = false;
+    for (struct dirent *e; d && (e = readdir(d));) {
+        char path[300], line[512] = "";
+        snprintf(path, sizeof path, "/proc/%.16s/stat", e->d_name);
+        const long pid = strtol(e->d_name, NULL, 10);
+        FILE *f = pid > 0 ? fopen(path, "r") : NULL;
+        const bool read_it = f && fgets(line, sizeof line, f);
+        if (f)
+            fclose(f);
+        const char *name_end = read_it ? strrchr(line, ')') : NULL; /* ") S PARENT" */
+        cpu_set_t may;
+        if (name_end && strlen(name_end) > 4 && strtol(name_end + 4, NULL, 10) == getpid() &&
+            !sched_getaffinity((pid_t)pid, sizeof may, &may))
+            found = found || (CPU_COUNT(&may) == 1 && CPU_ISSET(cpu, &may));
+    }
+    if (d)
+        closedir(d);
+    return found;
+}
+
+static void worker_follows_its_caller(void **state)
+{
+    (void)state;
+    cpu_set_t before, one;
+    blob b = jpeg_scene(64, 48, false);
+    int seen = 0;
+    assert_int_equal(sched_getaffinity(0, sizeof before, &before), 0);
+    for (int cpu = 0; cpu < CPU_SETSIZE && seen < 2; cpu++) {
+        if (!CPU_ISSET(cpu, &before))
+            continue;
+        seen++;
+        CPU_ZERO(&one);
+        CPU_SET(cpu, &one);
+        assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+        mien_image_free(decode_expect(&b, &confined_opts, MIEN_OK));
+        assert_true(a_child_is_kept_on(cpu));
+    }
+    assert_int_equal(sched_setaffinity(0, sizeof before, &before), 0);
+    blob_free(&b);
+}
+
 static void worker_is_not_left_behind(void **state)
 {
     (void)state;
@@ -398,6 +445,7 @@ int main(void)
         cmocka_unit_test(host_fork_gets_its_own_worker),
         cmocka_unit_test(threads_share_the_workers),
         cmocka_unit_test(failing_allocations_leave_a_working_sandbox),
+        cmocka_unit_test(worker_follows_its_caller),
         cmocka_unit_test(worker_is_not_left_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
