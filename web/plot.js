@@ -24,8 +24,11 @@ export function svg(tag, props, ...children) {
 /* ---- numbers ---- */
 
 const short = (v, digits) => new Intl.NumberFormat('en', { maximumSignificantDigits: digits }).format(v).replace('-', '−');
-/* A rate: 12 %, 0.35 %, 0.0001 %. */
-export const percent = (v, digits = 3) => `${short(100 * v, digits)} %`;
+/* A rate: 12 %, 0.35 %, 0.0001 %; near the whole as near as its distance from it says: 99.96 %, never 100 % for less. */
+export function percent(v, digits = 3) {
+  if (!(v >= 0.9 && v < 1)) return `${short(100 * v, digits)} %`;
+  return `${new Intl.NumberFormat('en', { maximumFractionDigits: Math.min(6, Math.max(0, Math.ceil(-Math.log10(100 * (1 - v)))) + 1) }).format(100 * v)} %`;
+}
 /* The same in strangers: 1 in 10,000. */
 export const oneIn = (v) => (v > 0 ? `1 in ${short(1 / v, 2)}` : 'none');
 export const plain = (v) => (v === 0 ? '0' : Math.abs(v) >= 1e-3 ? short(v, 4) : v.toExponential(1));

@@ -114,7 +114,8 @@ typedef struct mien_eval_csv_opts {
     int direction; /**< 1 higher is more alike, -1 lower, 0 (default): lower where the scores' column is named
                         distance or dist */
     int pairs_only; /**< 1: pairs yet to be compared: two columns of pictures are wanted (a, b, image_a, ...),
-                       a score is not, and every row says `failed` */
+                       a score is not, and every row says `failed`; 2: nor need anything tell mated from
+                       non-mated: rows then say non-mated */
     uint64_t max_bytes; /**< default 4 GiB */
     /** Told of each row that is skipped: its line, from 1, and why. May be NULL. */
     void (*bad_row)(size_t line, const char *why, void *user);

@@ -3,6 +3,8 @@
 // Signs in, recognises, enrols, compares and removes as a person would, with a camera that is a file of a sample.
 import fs from 'node:fs';
 import path from 'node:path';
+import { evaluateSteps } from './evaluate.mjs';
+import { albumSteps } from './album.mjs';
 import { trainSteps } from './train.mjs';
 import { cameraFile, check, findChromium, load, noSerious, root, sample, startServer, Watch } from './world.mjs';
 
@@ -376,6 +378,11 @@ try {
     await other.close();
   });
 
+  const tools = { page, step, go, button, dialog, choose, look, check, toast, refused, sample, root };
+  await albumSteps(tools);
+  await evaluateSteps(tools);
+  await trainSteps(tools);
+
   await step('the keyboard is enough', async () => {
     await go('recognise');
     await page.reload();
@@ -395,8 +402,6 @@ try {
     const after = await page.evaluate(() => document.documentElement.dataset.theme);
     check(before !== after, 'the theme did not stay');
   });
-
-  await trainSteps({ page, step, go, button, dialog, choose, look, check, toast, refused, sample });
 
   await step('sign out', async () => {
     await button('Sign out').click();
