@@ -219,7 +219,7 @@ static void sweep(jobs *all, bool room)
 static void tell(job *j, bool always)
 {
     const double now = http_now_ms();
-    if (!always && now - j->told_ms < SAY_MS)
+    if (j->server->jobs->stop || (!always && now - j->told_ms < SAY_MS))
         return;
     j->told_ms = now;
     events_say(j->server, j->collection, "job",
@@ -481,20 +481,27 @@ bool jobs_start(api_server *s, char *fault, size_t capacity)
     return all->running = pthread_create(&all->thread, NULL, work, all) == 0;
 }
 
+void jobs_hush(api_server *s)
+{
+    jobs *all = s->jobs;
+    if (!all)
+        return;
+    pthread_mutex_lock(&all->lock);
+    all->stop = true;
+    for (size_t i = 0; i < all->n; i++)
+        all->items[i]->stop = true;
+    pthread_cond_signal(&all->wake);
+    pthread_mutex_unlock(&all->lock);
+}
+
 void jobs_stop(api_server *s)
 {
     jobs *all = s->jobs;
     if (!all)
         return;
-    if (all->running) {
-        pthread_mutex_lock(&all->lock);
-        all->stop = true;
-        for (size_t i = 0; i < all->n; i++)
-            all->items[i]->stop = true;
-        pthread_cond_signal(&all->wake);
-        pthread_mutex_unlock(&all->lock);
+    jobs_hush(s);
+    if (all->running)
         pthread_join(all->thread, NULL);
-    }
     for (size_t i = 0; i < all->n; i++)
         free_job(all->items[i]);
     kit_close(&all->kit);
