@@ -208,7 +208,7 @@ static int measure(eval_identify_run *r)
     if (rc == CLI_YES && r->opts->html)
         rc = eval_identify_write_page(r, e);
     if (rc == CLI_YES && r->opts->format == 1)
-        eval_identify_print_json(r, e);
+        rc = eval_identify_print_json(r, e);
     else if (rc == CLI_YES && r->opts->format == 2)
         eval_identify_print_csv(r, e);
     else if (rc == CLI_YES)

@@ -56,7 +56,7 @@ typedef struct eval_identify_run {
 } eval_identify_run;
 
 void eval_identify_print_text(const eval_identify_run *r, const mien_eval_search_summary *e);
-void eval_identify_print_json(const eval_identify_run *r, const mien_eval_search_summary *e);
+int eval_identify_print_json(const eval_identify_run *r, const mien_eval_search_summary *e);
 void eval_identify_print_csv(const eval_identify_run *r, const mien_eval_search_summary *e);
 int eval_identify_write_page(const eval_identify_run *r, const mien_eval_search_summary *e);
 

@@ -1,33 +1,7 @@
 /* What came of an evaluation of searches, for people, as JSON, as CSV and as a page. */
 #include "eval_identify.h"
-#include "json.h"
 #include <math.h>
 #include <stdlib.h>
-
-static void set_rate(json_t *page, const char *name, const mien_eval_rate *rate)
-{
-    char key[32];
-    cli_json_set(page, name, cli_json_round(rate->value, 6));
-    snprintf(key, sizeof key, "%s_lo", name);
-    cli_json_set(page, key, cli_json_round(rate->lo, 6));
-    snprintf(key, sizeof key, "%s_hi", name);
-    cli_json_set(page, key, cli_json_round(rate->hi, 6));
-}
-
-static json_t *curve_json(const mien_eval_search_summary *e)
-{
-    json_t *list = json_array();
-    for (int i = 0; i < MIEN_EVAL_FPIRS; i++) {
-        const mien_eval_at_fpir *a = &e->at[i];
-        json_t *item = json_object();
-        cli_json_set(item, "fpir", json_real(a->fpir));
-        cli_json_set(item, "threshold", cli_json_round(a->threshold, 6));
-        set_rate(item, "fnir", &a->fnir);
-        cli_json_set(item, "supported", json_boolean(a->supported));
-        cli_json_append(list, item);
-    }
-    return list;
-}
 
 /* Whether what was measured and what the calibration expects agree within their intervals. */
 static bool agrees(const eval_identify_run *r, const mien_eval_search_summary *e)
@@ -35,33 +9,24 @@ static bool agrees(const eval_identify_run *r, const mien_eval_search_summary *e
     return e->fpir.lo <= r->expected.hi && e->fpir.hi >= r->expected.lo;
 }
 
-void eval_identify_print_json(const eval_identify_run *r, const mien_eval_search_summary *e)
+int eval_identify_print_json(const eval_identify_run *r, const mien_eval_search_summary *e)
 {
-    json_t *page = json_object(), *cmc = json_array();
-    cli_json_set(page, "model", cli_json_text(mien_model_info_of(r->models.embed)->name));
-    set_rate(page, "fpir", &e->fpir);
-    set_rate(page, "fnir", &e->fnir);
-    set_rate(page, "rank1", &e->rank[0]);
-    cli_json_set(page, "threshold", cli_json_round(r->threshold, 6));
-    cli_json_set(page, "fpir_asked", isnan(r->opts->threshold) ? json_real(r->opts->fpir) : json_null());
-    cli_json_set(page, "fpir_promised", json_boolean(r->promised && isnan(r->opts->threshold)));
-    cli_json_set(page, "fpir_expected", r->curve ? cli_json_round(r->expected.value, 6) : json_null());
-    cli_json_set(page, "fpir_expected_lo", r->curve ? cli_json_round(r->expected.lo, 6) : json_null());
-    cli_json_set(page, "fpir_expected_hi", r->curve ? cli_json_round(r->expected.hi, 6) : json_null());
-    cli_json_set(page, "fpir_agrees", r->curve ? json_boolean(agrees(r, e)) : json_null());
-    cli_json_set(page, "people", json_integer((json_int_t)r->gallery.n_people));
-    cli_json_set(page, "pictures", json_integer((json_int_t)r->gallery.n_pictures));
-    cli_json_set(page, "mated", json_integer((json_int_t)e->n_mated));
-    cli_json_set(page, "nonmated", json_integer((json_int_t)e->n_nonmated));
-    cli_json_set(page, "failed_mated", json_integer((json_int_t)e->n_failed_mated));
-    cli_json_set(page, "failed_nonmated", json_integer((json_int_t)e->n_failed_nonmated));
-    cli_json_set(page, "left_out", json_integer((json_int_t)r->n_left_out));
-    cli_json_set(page, "intervals", json_string(e->by_people ? "bootstrap over people" : "Clopper-Pearson"));
-    for (int i = 0; i < MIEN_EVAL_RANKS; i++)
-        cli_json_append(cmc, cli_json_round(e->rank[i].value, 6));
-    cli_json_set(page, "cmc", cmc);
-    cli_json_set(page, "fnir_at_fpir", curve_json(e));
-    cli_json_page(stdout, page);
+    mien_eval_search_json_opts o = MIEN_EVAL_SEARCH_JSON_OPTS_INIT;
+    mien_error err = MIEN_ERROR_INIT;
+    char *text = NULL;
+    const mien_eval_rate expected = { r->expected.value, r->expected.lo, r->expected.hi };
+    o.matcher = mien_model_info_of(r->models.embed)->name;
+    o.fpir_asked = isnan(r->opts->threshold) ? r->opts->fpir : NAN;
+    o.promised = r->promised;
+    o.expected = r->curve ? &expected : NULL;
+    o.n_people = r->gallery.n_people;
+    o.n_pictures = r->gallery.n_pictures;
+    o.n_left_out = r->n_left_out;
+    if (mien_eval_search_json(e, &o, &text, &err) != MIEN_OK)
+        return cli_fail(&err);
+    fputs(text, stdout);
+    mien_eval_text_free(text);
+    return CLI_YES;
 }
 
 static void print_rate(const char *name, const mien_eval_rate *rate, const char *what)

@@ -135,6 +135,30 @@ static int write_roc(const eval_page *page)
     return rc;
 }
 
+static int print_json(const eval_page *page)
+{
+    mien_eval_json_opts o = MIEN_EVAL_JSON_OPTS_INIT;
+    mien_error err = MIEN_ERROR_INIT;
+    char *text = NULL;
+    o.kind = page->kind;
+    o.data = page->data;
+    o.matcher = page->matcher;
+    o.fingerprint = page->fingerprint;
+    o.threshold_from = page->threshold_from;
+    o.n_images = page->n_images;
+    o.n_no_face = page->n_no_face;
+    o.n_bad = page->n_bad;
+    o.n_bad_rows = page->n_bad_rows;
+    o.total_mated = page->total_mated;
+    o.total_nonmated = page->total_nonmated;
+    o.seconds = page->seconds;
+    if (mien_evaluation_json(page->evaluation, &o, &text, &err) != MIEN_OK)
+        return cli_fail(&err);
+    fputs(text, stdout);
+    mien_eval_text_free(text);
+    return CLI_YES;
+}
+
 int eval_show(const eval_page *page)
 {
     int rc = CLI_YES;
@@ -145,12 +169,12 @@ int eval_show(const eval_page *page)
     if (rc != CLI_YES)
         return rc;
     if (page->opts->format == 1)
-        cli_json_exact(stdout, eval_json(page));
+        rc = print_json(page);
     else if (page->opts->format == 2)
         eval_print_csv(page, stdout);
     else
         eval_print_text(page, stdout);
-    return CLI_YES;
+    return rc;
 }
 
 int eval_finish(eval_page *page, double threshold)

@@ -54,7 +54,6 @@ void eval_bad_rows_end(const eval_bad_rows *bad); /* say how many more there wer
 /* Parts: one per format. */
 void eval_print_text(const eval_page *page, FILE *f);
 void eval_print_csv(const eval_page *page, FILE *f);
-json_t *eval_json(const eval_page *page);
 int eval_write_html(const eval_page *page);
 
 /* "fnmr_at_fmr_1e-3" and the like. */

@@ -1,5 +1,5 @@
-/* Reads the pairs of a JSON result back into a table; see eval_json.c. The file is anybody's: sizes are held
- * against each other before anything is allocated by them. */
+/* Reads the pairs of a JSON result back into a table; see src/eval/figures.c. The file is anybody's: sizes
+ * are held against each other before anything is allocated by them. */
 #include "eval_page.h"
 #include <errno.h>
 #include <math.h>

@@ -47,7 +47,7 @@ static void measure(const mien_eval_table *t)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    for (int pairs_only = 0; pairs_only < 2; pairs_only++) {
+    for (int pairs_only = 0; pairs_only < 3; pairs_only++) {
         mien_eval_table *t = NULL;
         mien_eval_csv_opts o = MIEN_EVAL_CSV_OPTS_INIT;
         size_t bad = 0;

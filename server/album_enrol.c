@@ -206,11 +206,14 @@ static void enrol_group(api_call *c, mien_album *album, const mien_album_list *l
         api_fail(c, 501, "NOT_SUPPORTED", "crops of this model cannot be kept as pictures: enrol without keep_images");
         return;
     }
-    if (g->n == 0)
+    if (g->n == 0) {
         api_fail(c, 422, "NO_FACE", "this group has no faces any more");
-    else if (!(gallery = collection_of(c)))
         return;
-    else if (choose(c, album, list, g, &plan, &k, &err) || enrol_all(c, gallery, &plan, &k, outcomes, &err))
+    }
+    if (!(gallery = collection_of(c)))
+        return;
+    enrol_end(c, gallery, &plan);
+    if (choose(c, album, list, g, &plan, &k, &err) || enrol_all(c, gallery, &plan, &k, outcomes, &err))
         api_fail_status(c, &err);
     else
         answer(c, &k, outcomes);

@@ -187,6 +187,16 @@ bool api_param_id(api_call *c, int index, int64_t *ret)
     return false;
 }
 
+bool api_own_collection(api_call *c, const char *name)
+{
+    if (c->key.collection[0] && strcmp(c->key.collection, name) != 0) {
+        api_fail(c, 403, "NOT_ALLOWED", "this key belongs to another collection");
+        return false;
+    }
+    snprintf(c->collection, sizeof c->collection, "%s", name);
+    return true;
+}
+
 /* ---- who may ---- */
 
 static bool host_is_known(const api_server *s, const char *host)

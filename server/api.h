@@ -72,6 +72,8 @@ bool api_arg_real(api_call *c, const char *name, double least, double most, doub
  * a body long. */
 const char *api_text(api_call *c, const char *name);
 bool api_param_id(api_call *c, int index, int64_t *ret);
+/* The collection that the path names becomes the call's; false: answered, the key belongs to another one. */
+bool api_own_collection(api_call *c, const char *name);
 
 /* ---- routes ---- */
 extern const api_route *const api_tables[]; /* each ends with method == NULL; the list with NULL */

@@ -131,6 +131,19 @@ bool enrol_read_plan(api_call *c, enrol_plan *plan)
     return true;
 }
 
+/* Whether the call names a day, or 0 for never: the collection's own then does not hold. */
+static bool says_expiry(api_call *c)
+{
+    const json_t *k = json_object_get(c->json, "consent");
+    return json_is_integer(json_object_get(k ? k : c->json, "expires_ms")) || (!k && api_text(c, "expires_ms"));
+}
+
+void enrol_end(api_call *c, mien_gallery *g, enrol_plan *plan)
+{
+    if (plan->name && !says_expiry(c) && collection_expiry(g, plan->name, &plan->consent))
+        plan->has_consent = true;
+}
+
 /* Enrol what passed; outcomes for all in order. */
 static mien_status enrol_all(api_call *c, mien_gallery *g, const enrol_plan *plan, picture *all, size_t n,
                              mien_enrolled *outcomes, mien_error *err)
@@ -176,6 +189,7 @@ static void enrol(api_call *c, enrol_plan *plan)
     mien_error err = MIEN_ERROR_INIT;
     if (!enrol_read_plan(c, plan) || !(g = collection_of(c)))
         return;
+    enrol_end(c, g, plan);
     const size_t n = list_pictures(c, &all);
     size_t enrolled = 0;
     if (n == 0)

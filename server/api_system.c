@@ -13,7 +13,7 @@ static void run_health(api_call *c)
 {
     api_ok(c, 200,
            json_pack("{s:s,s:s,s:I}", "status", "ok", "version", mien_version(), "uptime_s",
-                     (json_int_t)((keys_now_ms() - c->server->started_ms) / 1000)));
+                     (json_int_t)((http_now_ms() - c->server->started_ms) / 1000)));
 }
 
 static void run_metrics(api_call *c)
@@ -121,23 +121,16 @@ static void answer_collection(api_call *c, int status)
         return;
     if (mien_gallery_info_of(g, &info, &err))
         api_fail_status(c, &err);
-    else
-        api_ok(c, status, info_json(c, &info));
-}
-
-static bool own_collection(api_call *c, const char *name)
-{
-    if (c->key.collection[0] && strcmp(c->key.collection, name) != 0) {
-        api_fail(c, 403, "NOT_ALLOWED", "this key belongs to another collection");
-        return false;
+    else {
+        json_t *j = info_json(c, &info);
+        json_object_set_new(j, "retention_days", json_integer(collection_retention(g)));
+        api_ok(c, status, j);
     }
-    snprintf(c->collection, sizeof c->collection, "%s", name);
-    return true;
 }
 
 static void run_collection(api_call *c)
 {
-    if (own_collection(c, c->params[0]))
+    if (api_own_collection(c, c->params[0]))
         answer_collection(c, 200);
 }
 
@@ -147,7 +140,7 @@ static void run_make_collection(api_call *c)
     const char *name = api_text(c, "name"), *purpose = api_text(c, "purpose");
     if (!name)
         api_fail(c, 400, "BAD_ARGUMENT", "a name is missing");
-    else if (own_collection(c, name)) {
+    else if (api_own_collection(c, name)) {
         if (collection_make(c->server, name, purpose ? purpose : "", &err))
             api_fail_status(c, &err);
         else
@@ -155,10 +148,24 @@ static void run_make_collection(api_call *c)
     }
 }
 
+static void run_edit_collection(api_call *c)
+{
+    int64_t days = 0;
+    mien_error err = MIEN_ERROR_INIT;
+    mien_gallery *g = NULL;
+    if (!api_own_collection(c, c->params[0]) || !api_arg_int(c, "retention_days", 0, MAX_RETENTION_DAYS, -1, &days) ||
+        !(g = collection_of(c)))
+        return;
+    if (days >= 0 && collection_set_retention(g, days, &err))
+        api_fail_status(c, &err);
+    else
+        answer_collection(c, 200);
+}
+
 static void run_remove_collection(api_call *c)
 {
     mien_error err = MIEN_ERROR_INIT;
-    if (!own_collection(c, c->params[0]))
+    if (!api_own_collection(c, c->params[0]))
         return;
     if (collection_remove(c->server, c->params[0], &err))
         api_fail_status(c, &err);
@@ -239,6 +246,10 @@ static void run_make_key(api_call *c)
                *owner = api_text(c, "collection");
     if (!administers(c) || !api_arg_int(c, "expires_ms", 0, INT64_MAX / 2, 0, &what.expires_ms))
         return;
+    if (c->once[0]) {
+        api_fail(c, 400, "BAD_ARGUMENT", "a key's token is shown once and kept nowhere: no Idempotency-Key here");
+        return;
+    }
     what.scopes = scopes ? key_scopes_of(scopes) : 0;
     what.nearest = json_is_true(json_object_get(c->json, "nearest"));
     if (!name || !*name || strlen(name) >= sizeof what.name || !what.scopes ||
@@ -321,6 +332,7 @@ const api_route api_system[] = {
     { "GET", "/v1/collections", API_KEY, KEY_READ, HTTP_LIGHT, 0, run_collections },
     { "POST", "/v1/collections", API_KEY, KEY_ADMIN, HTTP_LIGHT, SMALL, run_make_collection },
     { "GET", "/v1/collections/{name}", API_KEY, KEY_READ, HTTP_LIGHT, 0, run_collection },
+    { "PATCH", "/v1/collections/{name}", API_KEY, KEY_ADMIN, HTTP_LIGHT, SMALL, run_edit_collection },
     { "DELETE", "/v1/collections/{name}", API_KEY, KEY_ADMIN, HTTP_LIGHT, SMALL, run_remove_collection },
     { "GET", "/v1/audit", API_KEY, KEY_ADMIN, HTTP_LIGHT, 0, run_audit },
     { "GET", "/v1/keys", API_KEY, KEY_ADMIN, HTTP_LIGHT, 0, run_keys },

@@ -1,6 +1,9 @@
 /* Collections: galleries by name. "default" is the file given with --gallery, or lies with the others in the
- * data folder as NAME.gallery. Each is opened when it is first asked for; workers open handles of their own
- * beside the first, which share its search index, and keep them until the collection's generation changes.
+ * data folder as NAME.gallery. Each is opened when it is first asked for, the default one at start; workers open handles of their
+ * own beside the first, which share its search index, and keep them until the collection's generation changes.
+ *
+ * One key or passphrase serves all that are encrypted. A passphrase is used where one is needed, so that galleries with and
+ * without may stand side by side; what is made new is encrypted with it.
  */
 #include "server_parts.h"
 #include <dirent.h>
@@ -123,15 +126,20 @@ static mien_status open_master(api_server *s, api_collection *c, const char *pur
              : !strcmp(c->name, "default") ? MIEN_GALLERY_OPEN_OR_CREATE
                                            : MIEN_GALLERY_WRITE;
     o.embedder = s->embed;
-    o.passphrase = s->opts.passphrase;
     o.key = s->opts.key;
     o.key_bytes = s->opts.key_bytes;
     o.actor = "server";
     o.purpose = purpose;
-    mien_status st = mien_gallery_open(c->path, &o, &c->master, err);
+    struct stat file;
+    mien_status st = MIEN_E_GALLERY_KEY;
+    if (!s->opts.passphrase || (!make && !stat(c->path, &file)))
+        st = mien_gallery_open(c->path, &o, &c->master, err);
+    if (st == MIEN_E_GALLERY_KEY && s->opts.passphrase) {
+        o.passphrase = s->opts.passphrase;
+        st = mien_gallery_open(c->path, &o, &c->master, err);
+    }
     if (st)
         return st;
-    struct stat file;
     if (!stat(c->path, &file)) {
         c->device = file.st_dev;
         c->inode = file.st_ino;
@@ -139,6 +147,39 @@ static mien_status open_master(api_server *s, api_collection *c, const char *pur
     if (mien_curve_of_gallery(c->master, s->embed, &c->curve, NULL))
         c->curve = NULL; /* what is kept is no curve: the model's is used */
     return MIEN_OK;
+}
+
+/* Whether a gallery that is there opens with a passphrase; asking with none costs no key derivation. */
+static bool wants_passphrase(const api_collection *c)
+{
+    mien_gallery_opts o = MIEN_GALLERY_OPTS_INIT;
+    mien_gallery *g = NULL;
+    mien_error err = MIEN_ERROR_INIT;
+    o.mode = MIEN_GALLERY_READ;
+    o.no_index = 1;
+    const mien_status st = mien_gallery_open(c->path, &o, &g, &err);
+    mien_gallery_free(g);
+    return st == MIEN_E_GALLERY_KEY && !strstr(err.message, "key file");
+}
+
+bool collections_unlock(api_server *s, char *fault, size_t capacity)
+{
+    mien_error err = MIEN_ERROR_INIT;
+    for (size_t i = 0; s->opts.ask && !s->opts.passphrase && !s->opts.key && i < s->collections.n; i++) {
+        const char *const path = s->collections.items[i].path;
+        if (!wants_passphrase(&s->collections.items[i]))
+            continue;
+        if (!(s->opts.passphrase = s->opts.ask(s->opts.ask_ctx, path))) {
+            snprintf(fault, capacity, "%.160s: the gallery is encrypted, and there is no passphrase", path);
+            return false;
+        }
+    }
+    api_collection *const first = find(&s->collections, "default");
+    struct stat file;
+    if (!first || stat(first->path, &file) || open_master(s, first, NULL, false, &err) == MIEN_OK)
+        return true;
+    snprintf(fault, capacity, "%.160s: %s", first->path, err.message);
+    return false;
 }
 
 static mien_gallery **slot_of(kit *k, const api_collection *c)
@@ -242,11 +283,73 @@ mien_status collection_open(api_server *s, const char *name, const char *actor, 
 
 const mien_curve *collection_curve(api_call *c)
 {
-    pthread_mutex_lock(&c->server->collections.lock);
-    const api_collection *found = find(&c->server->collections, c->collection);
-    const mien_curve *curve = found && found->curve ? found->curve : c->server->curve;
-    pthread_mutex_unlock(&c->server->collections.lock);
+    return collection_curve_of(c->server, c->collection);
+}
+
+const mien_curve *collection_curve_of(api_server *s, const char *name)
+{
+    pthread_mutex_lock(&s->collections.lock);
+    const api_collection *found = find(&s->collections, name);
+    const mien_curve *curve = found && found->curve ? found->curve : s->curve;
+    pthread_mutex_unlock(&s->collections.lock);
     return curve;
+}
+
+static const char retention_key[] = "retention_days";
+
+int64_t collection_retention(mien_gallery *g)
+{
+    char *text = NULL;
+    const int64_t days = mien_gallery_text(g, retention_key, &text, NULL) ? 0 : strtoll(text, NULL, 10);
+    mien_text_free(text);
+    return days > 0 && days <= MAX_RETENTION_DAYS ? days : 0;
+}
+
+mien_status collection_set_retention(mien_gallery *g, int64_t days, mien_error *err)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%lld", (long long)days);
+    if (days == collection_retention(g))
+        return MIEN_OK;
+    return mien_gallery_set_text(g, retention_key, days ? text : NULL, err);
+}
+
+bool collection_expiry(mien_gallery *g, const char *name, mien_consent *consent)
+{
+    int64_t id = 0;
+    const int64_t days = collection_retention(g);
+    if (!days || mien_gallery_find(g, name, &id, NULL) == MIEN_OK)
+        return false;
+    consent->expires_ms = keys_now_ms() + days * 24 * 3600 * 1000;
+    return true;
+}
+
+/* A fitted curve names the fingerprint of its model, the model's own its name. */
+bool curve_is_own(const api_server *s, const mien_curve *curve)
+{
+    char print[65];
+    return !mien_model_fingerprint(s->embed, print, NULL) && !strcmp(mien_curve_info_of(curve)->model, print);
+}
+
+/* Written outside of the lock, for the disk is slow; what is in force is what then stands in the file, so that two
+ * calls at a time leave both alike. */
+mien_status collection_calibrate(api_call *c, mien_gallery *g, const mien_curve *curve, mien_error *err)
+{
+    collections *all = &c->server->collections;
+    mien_curve *now = NULL;
+    mien_status st = curve ? mien_curve_to_gallery(curve, g, err) : mien_gallery_set_text(g, "calibration", NULL, err);
+    if (st)
+        return st;
+    pthread_mutex_lock(&all->lock);
+    api_collection *found = find(all, c->collection);
+    st = found ? mien_curve_of_gallery(g, c->server->embed, &now, err)
+               : say(err, MIEN_E_NOT_FOUND, "there is no collection of this name");
+    if (!st) {
+        retire(all, found->curve);
+        found->curve = now;
+    }
+    pthread_mutex_unlock(&all->lock);
+    return st;
 }
 
 mien_status collection_make(api_server *s, const char *name, const char *purpose, mien_error *err)

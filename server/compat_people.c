@@ -274,6 +274,9 @@ static void run_add_face(api_call *c)
     item.force = 1; /* that interface has no gate: what it is given it takes, but for the do-not-enrol list */
     item.image = s.data;
     item.image_bytes = s.bytes;
+    mien_consent consent = { "", "", keys_now_ms(), 0 };
+    if (collection_expiry(g, name, &consent))
+        item.consent = &consent;
     if (seen_quality(&s, 0, &item.quality, &err) || mien_gallery_enrol(g, &item, 1, &got, &err)) {
         api_fail_status(c, &err);
     } else if (got.reason) {

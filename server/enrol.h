@@ -17,6 +17,8 @@ typedef struct enrol_plan {
 bool enrol_consent(api_call *c, mien_consent *ret, bool *ret_any);
 /* Consent, force and keep_images. false: answered. */
 bool enrol_read_plan(api_call *c, enrol_plan *plan);
+/* Somebody new whose end the call does not name goes when the collection says. */
+void enrol_end(api_call *c, mien_gallery *g, enrol_plan *plan);
 /* What n faces are judged by: one stranger in a hundred may look like somebody else of the gallery. */
 mien_status enrol_bounds(api_call *c, mien_gallery *g, size_t n, double *ret_other, double *ret_unlike,
                          mien_error *err);

@@ -86,6 +86,7 @@ static void free_job(job *j)
     json_decref(j->more);
     json_decref(j->result);
     json_decref(j->error);
+    free(j->input);
     free(j);
 }
 
@@ -230,6 +231,8 @@ static void end(job *j, mien_status st, json_t *result, const mien_error *err)
 {
     int http = 0;
     j->ended_ms = keys_now_ms();
+    free(j->input);
+    j->input = NULL;
     j->state = !st ? JOB_DONE : j->stop ? JOB_STOPPED : JOB_FAILED;
     json_decref(j->error);
     j->error = NULL;
@@ -321,6 +324,12 @@ const json_t *job_args(const job *j)
     return j->args;
 }
 
+const char *job_input(const job *j, size_t *ret_bytes)
+{
+    *ret_bytes = j->input_bytes;
+    return j->input;
+}
+
 const char *job_folder(const job *j)
 {
     return j->folder;
@@ -386,12 +395,17 @@ static size_t waiting(const jobs *all)
     return n;
 }
 
-static job *make(api_call *c, const char *kind, job_fn fn, json_t *args)
+static job *make(api_call *c, const char *kind, job_fn fn, json_t *args, const void *input, size_t bytes)
 {
     char fault[256];
     job *j = calloc(1, sizeof *j);
     if (!j)
         return NULL;
+    if (input && (j->input = malloc(bytes + 1))) {
+        memcpy(j->input, input, bytes);
+        j->input[bytes] = 0;
+        j->input_bytes = bytes;
+    }
     j->server = c->server;
     j->run = fn;
     j->args = json_incref(args);
@@ -401,7 +415,8 @@ static job *make(api_call *c, const char *kind, job_fn fn, json_t *args)
     snprintf(j->kind, sizeof j->kind, "%s", kind);
     snprintf(j->phase, sizeof j->phase, "waiting");
     snprintf(j->collection, sizeof j->collection, "%s", c->collection);
-    if (folder_path(j->folder, c->server->jobs->folder, j->id) && folder_make(j->folder, fault, sizeof fault) &&
+    if (!input == !j->input && folder_path(j->folder, c->server->jobs->folder, j->id) &&
+        folder_make(j->folder, fault, sizeof fault) &&
         write_down(j))
         return j;
     folder_remove(j->folder);
@@ -411,11 +426,16 @@ static job *make(api_call *c, const char *kind, job_fn fn, json_t *args)
 
 void job_take(api_call *c, const char *kind, job_fn fn, json_t *args)
 {
+    job_take_with(c, kind, fn, args, NULL, 0);
+}
+
+void job_take_with(api_call *c, const char *kind, job_fn fn, json_t *args, const void *input, size_t bytes)
+{
     jobs *all = c->server->jobs;
     pthread_mutex_lock(&all->lock);
     sweep(all, true);
     const bool full = all->n == MAX_JOBS || waiting(all) >= MAX_WAITING;
-    job *j = full ? NULL : make(c, kind, fn, args);
+    job *j = full ? NULL : make(c, kind, fn, args, input, bytes);
     json_t *answer = NULL;
     if (j) {
         all->items[all->n++] = j;

@@ -19,6 +19,8 @@ void jobs_stop(api_server *s);
 /* Take a job in and answer the call: 202 and the job, or 429 when too many wait. `kind` is static. Takes args, an
  * object that the job is shown with. */
 void job_take(api_call *c, const char *kind, job_fn run, json_t *args);
+/* The same with a text that the work reads and nobody is shown; copied. */
+void job_take_with(api_call *c, const char *kind, job_fn run, json_t *args, const void *input, size_t bytes);
 
 /* ---- for the work ---- */
 api_server *job_server(const job *j);
@@ -26,6 +28,8 @@ const key_info *job_key(const job *j);
 const json_t *job_args(const job *j); /* lent */
 const char *job_collection(const job *j); /* of the call */
 const char *job_folder(const job *j);
+/* The text that it was handed in with, ended by a zero; lent. NULL: none. */
+const char *job_input(const job *j, size_t *ret_bytes);
 bool job_stopped(const job *j);
 /* Detector and embedder of the jobs' thread, made when first asked for; lent. */
 mien_status job_kit(job *j, kit **ret, mien_error *err);

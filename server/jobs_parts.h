@@ -23,6 +23,8 @@ struct job {
     uint64_t done, total;
     double told_ms;
     json_t *args, *more, *result, *error;
+    char *input; /* what the work reads and nobody is shown; while it has not ended */
+    size_t input_bytes;
     struct {
         char name[JOB_FILE_BYTES], type[JOB_TYPE_BYTES];
     } files[JOB_MAX_FILES];

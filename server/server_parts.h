@@ -62,7 +62,7 @@ struct api_server {
     metrics *metrics;
     events *events;
     jobs *jobs;
-    int64_t started_ms;
+    double started_ms; /* by http_now_ms() */
     struct { /* the code that signs the page in at the start; key 0: none, or used */
         pthread_mutex_t lock;
         uint8_t hash[32];
@@ -82,11 +82,27 @@ void compat_fail(api_call *c, int status, const char *code, const char *message)
 
 /* ---- collections.c ---- */
 bool collections_open(api_server *s, char *ret_fault, size_t capacity);
+/* Open the default collection if it is there, and ask for the passphrase if any needs one: a key that is missing or wrong is seen
+ * at start, not by the first caller. */
+bool collections_unlock(api_server *s, char *ret_fault, size_t capacity);
 void collections_close(api_server *s);
 /* The call's collection through this worker's handle; NULL: answered. The audit actor is the call's key. */
 mien_gallery *collection_of(api_call *c);
+/* After how many days a new person of the collection expires whose consent names no day; 0: never. */
+enum { MAX_RETENTION_DAYS = 36500 };
+int64_t collection_retention(mien_gallery *g);
+mien_status collection_set_retention(mien_gallery *g, int64_t days, mien_error *err);
+/* Put that day into the consent of somebody new of that name; false: nothing is due, or there is such a person. */
+bool collection_expiry(mien_gallery *g, const char *name, mien_consent *consent);
 /* The curve in force for the call's collection; lent until the server stops. */
 const mien_curve *collection_curve(api_call *c);
+/* The same by name. */
+const mien_curve *collection_curve_of(api_server *s, const char *name);
+/* Whether a curve was fitted for a collection, or is the model's own. */
+bool curve_is_own(const api_server *s, const mien_curve *curve);
+/* Keep a curve with the call's collection, whose handle is given, or, NULL, forget the one that is kept; searches
+ * go by it from then on. */
+mien_status collection_calibrate(api_call *c, mien_gallery *g, const mien_curve *curve, mien_error *err);
 /* A handle of its own for work outside of calls, to be freed by the caller; `actor` stands in the audit chain. */
 mien_status collection_open(api_server *s, const char *name, const char *actor, mien_gallery **ret,
                             mien_error *err);
@@ -105,6 +121,10 @@ events *events_new(void);
 void events_free(events *e);
 /* Tell who listens; takes data, an object. */
 void events_say(api_server *s, const char *collection, const char *type, json_t *data);
+
+/* ---- train_run.c ---- */
+/* Remove the crops that a server which was killed has left. */
+void train_work_clean(api_server *s);
 
 /* ---- metrics.c ---- */
 metrics *metrics_new(void);

@@ -5,7 +5,9 @@ import { recognisePage } from './recognise.js';
 import { comparePage } from './compare.js';
 import { peoplePage } from './people.js';
 import { personPage } from './person.js';
+import { evaluatePage } from './evaluate.js';
 import { albumPage } from './album.js';
+import { trainPage } from './train.js';
 import { settingsPage } from './settings.js';
 
 const app = document.getElementById('app');
@@ -15,6 +17,8 @@ const pages = [
   { path: 'compare', title: 'Compare', scope: 'recognise', show: comparePage },
   { path: 'people', title: 'People', scope: 'read', show: (main, id, ...rest) => (id ? personPage(main, Number(id)) : peoplePage(main, ...rest)) },
   { path: 'album', title: 'Album', scope: 'enrol', show: albumPage },
+  { path: 'evaluate', title: 'Evaluate', scope: 'admin', show: evaluatePage },
+  { path: 'train', title: 'Train', scope: 'admin', show: trainPage },
   { path: 'settings', title: 'Settings', scope: 'read', show: settingsPage },
 ];
 

@@ -3,7 +3,7 @@ import { call, form } from './api.js';
 import { h, fill, button, ruler, spinner, failed, announce, icon, number } from './ui.js';
 import { dropZone, takeDrops, chooser, openCamera } from './picture.js';
 import { cameraDialog } from './enrol.js';
-import { strangerScale } from './scale.js';
+import { strangerScale, ruledShapes } from './scale.js';
 
 const sides = ['a', 'b'], titles = { a: 'First picture', b: 'Second picture' };
 
@@ -60,8 +60,8 @@ export function comparePage(main) {
     const turn = ++state.turn;
     fill(result, spinner('Comparing'));
     try {
-      const [r, scale] = await Promise.all([call('POST', '/v1/compare', { form: form({ a: state.a.file, b: state.b.file }) }), strangerScale()]);
-      if (turn === state.turn) showVerdict(result, r, scale);
+      const [r, scale, shapes] = await Promise.all([call('POST', '/v1/compare', { form: form({ a: state.a.file, b: state.b.file }) }), strangerScale(), ruledShapes()]);
+      if (turn === state.turn) showVerdict(result, r, scale, shapes);
     } catch (e) {
       if (turn !== state.turn) return;
       fill(result, h('div', { class: 'card pad verdict' }, icon('warn'), h('p', {}, e.code === 'NO_FACE'
@@ -83,15 +83,16 @@ function meaning(r) {
   return `${rate} strangers would look this alike.${line}`;
 }
 
-function showVerdict(place, r, scale) {
+function showVerdict(place, r, scale, shapes) {
   const title = r.same ? 'The same person' : 'Different people';
   const several = sides.filter((s) => r[s].faces_found > 1);
   fill(place, h('section', { class: 'card verdict', 'aria-label': 'Verdict' },
     h('div', { class: 'crops' }, sides.map((s) => r[s].crop && h('figure', {}, h('img', { src: r[s].crop, alt: `Face of the ${titles[s].toLowerCase()}, upright` }),
       h('figcaption', {}, s === 'a' ? 'first' : 'second')))),
-    h('div', {}, h('h2', {}, title), h('p', {}, meaning(r)), ruler(r.similarity, r.threshold, { large: true, scale }),
+    h('div', {}, h('h2', {}, title), h('p', {}, meaning(r)), ruler(r.similarity, r.threshold, { large: true, scale, shapes }),
       h('p', { class: 'score' }, `similarity ${r.similarity.toFixed(3)} · threshold ${r.threshold.toFixed(3)}`,
         scale.length > 0 && ' · the small marks say how many strangers come that close'),
+      shapes && h('p', { class: 'hint' }, shapes.words),
       several.length > 0 && h('p', { class: 'hint' }, 'There is more than one face: the largest was taken.'))));
   announce(`${title}. ${meaning(r)}`);
 }

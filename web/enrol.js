@@ -139,7 +139,7 @@ export function consentFields(consent = {}) {
   const expires = h('input', { type: 'date', value: toDate(consent.expires_ms) });
   return {
     box: h('div', { class: 'form' }, field('Purpose', purpose), field('Basis', basis, 'How the person agreed, or what else allows it.'),
-      field('Expires', expires, 'After this day the person is no longer recognised.')),
+      field('Expires', expires, 'After this day the person is no longer recognised. Without one, what Settings say for new people holds.')),
     read: () => ({ purpose: purpose.value.trim(), basis: basis.value.trim(), expires_ms: toMs(expires.value) }),
   };
 }

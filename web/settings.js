@@ -1,11 +1,13 @@
 /* Settings: what runs here, who may use it, and what happened. */
 import { session, call, within, chooseCollection, may } from './api.js';
-import { h, fill, button, badge, field, check, dialog, confirm, facts, spinner, empty, toast, failed, busy, number, bytes, day, moment, plural, iconButton, announce } from './ui.js';
+import { retention, expire } from './retention.js';
+import { h, fill, button, badge, field, table, check, dialog, confirm, facts, spinner, empty, toast, failed, busy, number, bytes, day, moment, plural, iconButton, announce } from './ui.js';
 
 const tabs = [
   { path: 'models', title: 'Models', scope: 'read', show: models },
   { path: 'keys', title: 'Keys', scope: 'admin', show: keys },
   { path: 'collections', title: 'Collections', scope: 'read', show: collections },
+  { path: 'retention', title: 'Retention', scope: 'admin', show: retention },
   { path: 'audit', title: 'Audit log', scope: 'admin', show: audit },
   { path: 'system', title: 'System', scope: 'read', show: system },
 ];
@@ -17,9 +19,6 @@ export async function settingsPage(main, which) {
     h('nav', { class: 'tabs', 'aria-label': 'Settings' }, open.map((t) => h('a', { href: `#/settings/${t.path}`, 'aria-current': t === tab && 'page' }, t.title))), place);
   return tab.show(place);
 }
-
-const table = (label, heads, rows) => h('div', { class: 'card table-wrap', tabindex: '0', role: 'region', 'aria-label': label }, h('table', {}, h('thead', {}, h('tr', {}, heads.map((t) =>
-  (t ? h('th', { scope: 'col' }, t) : h('td', {}, h('span', { class: 'unseen' }, 'Actions')))))), h('tbody', {}, rows)));
 
 /* ---- models ---- */
 
@@ -138,17 +137,6 @@ async function removeCollection(c, again) {
   try {
     await call('DELETE', `/v1/collections/${encodeURIComponent(c.name)}`);
     toast(`“${c.name}” was removed.`);
-    again();
-  } catch (e) {
-    failed(e);
-  }
-}
-
-async function expire(c, again) {
-  if (!await confirm('Remove expired people?', `${plural(c.expired, 'person', 'people')} of “${c.name}”, whose consent has run out, are destroyed. This cannot be undone.`, 'Remove')) return;
-  try {
-    const { removed } = await call('POST', '/v1/people/expire', { query: { collection: c.name } });
-    toast(`${plural(removed, 'person', 'people')} removed.`);
     again();
   } catch (e) {
     failed(e);

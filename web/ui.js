@@ -149,20 +149,26 @@ export const sentence = (s) => (s ? `${s.charAt(0).toUpperCase()}${s.slice(1)}${
 export const facts = (...rows) =>
   h('dl', { class: 'facts' }, rows.filter(Boolean).map(([k, v]) => h('div', {}, h('dt', {}, k), h('dd', {}, v))));
 
-const LEAST = -0.2; /* strangers lie around 0; below this nothing is told apart */
-const place = (s) => `${(100 * Math.min(1, Math.max(0, (s - LEAST) / (1 - LEAST)))).toFixed(2)}%`;
+/* A row of heads, "" for the one over the buttons. */
+export const table = (label, heads, rows) => h('div', { class: 'card table-wrap', tabindex: '0', role: 'region', 'aria-label': label }, h('table', {}, h('thead', {}, h('tr', {}, heads.map((t) =>
+  (t ? h('th', { scope: 'col' }, t) : h('td', {}, h('span', { class: 'unseen' }, 'Actions')))))), h('tbody', {}, rows)));
 
-/* The similarity on a ruler from strangers to the same picture, with the line that decides. `large` has room for words. */
-export function ruler(similarity, threshold, { large = false, scale = [] } = {}) {
+const LEAST = -0.2; /* strangers lie around 0; below this nothing is told apart */
+const part = (s) => Math.min(1, Math.max(0, (s - LEAST) / (1 - LEAST)));
+const place = (s) => `${(100 * part(s)).toFixed(2)}%`;
+
+/* The similarity on a ruler from strangers to the same picture, with the line that decides. `large` has room for words, and
+ * `shapes` lie behind it. */
+export function ruler(similarity, threshold, { large = false, scale = [], shapes = null } = {}) {
   const alike = similarity >= threshold;
-  const track = h('div', { class: 'ruler-track' },
+  const track = h('div', { class: 'ruler-track' }, shapes && shapes.draw(part),
     h('div', { class: 'ruler-line', style: { left: place(threshold) } }),
     h('div', { class: `ruler-dot ${alike ? 'yes' : 'no'}`, style: { left: place(similarity) } }));
   const ticks = large && scale.map((p) => h('div', { class: 'ruler-tick', style: { left: place(p.threshold) } }, h('span', {}, p.label)));
   const marks = large && h('div', { class: 'ruler-marks' },
     h('span', { class: 'ruler-mark', style: { left: place(threshold) } }, `threshold ${threshold.toFixed(2)}`));
   return h('div', {
-    class: `ruler ${large ? 'large' : ''}`, role: 'img',
+    class: `ruler ${large ? 'large' : ''} ${shapes ? 'shaped' : ''}`, role: 'img',
     'aria-label': `Similarity ${similarity.toFixed(2)}, threshold ${threshold.toFixed(2)}`,
   }, marks, track, ticks && h('div', { class: 'ruler-ticks' }, ticks),
   large && h('div', { class: 'ruler-ends' }, h('span', {}, 'strangers'), h('span', {}, 'same person')));

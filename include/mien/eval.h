@@ -114,7 +114,8 @@ typedef struct mien_eval_csv_opts {
     int direction; /**< 1 higher is more alike, -1 lower, 0 (default): lower where the scores' column is named
                         distance or dist */
     int pairs_only; /**< 1: pairs yet to be compared: two columns of pictures are wanted (a, b, image_a, ...),
-                       a score is not, and every row says `failed` */
+                       a score is not, and every row says `failed`; 2: nor need anything tell mated from
+                       non-mated: rows then say non-mated */
     uint64_t max_bytes; /**< default 4 GiB */
     /** Told of each row that is skipped: its line, from 1, and why. May be NULL. */
     void (*bad_row)(size_t line, const char *why, void *user);
@@ -366,6 +367,60 @@ typedef struct mien_eval_search_summary {
 MIEN_API MIEN_MUST_USE mien_status mien_eval_search(const mien_eval_probe *probes, size_t n,
                                                     const mien_eval_search_opts *opts,
                                                     mien_eval_search_summary *ret, mien_error *err);
+
+/* ---- figures as JSON ---- */
+
+/** What an evaluation's figures are told with. Texts may be NULL. */
+typedef struct mien_eval_json_opts {
+    size_t struct_size;
+    const char *kind;    /**< "pairs", "folder", "scores" (default) */
+    const char *data;    /**< what was measured */
+    const char *matcher; /**< what made the scores */
+    const char *fingerprint;
+    const char *threshold_from;           /**< where a given threshold comes from */
+    size_t n_images, n_no_face, n_bad;    /**< pictures; n_images 0: the scores came from elsewhere */
+    size_t n_bad_rows;                    /**< of a file of scores or pairs */
+    uint64_t total_mated, total_nonmated; /**< pairs there would be; 0: all were taken */
+    double seconds;
+    int without_scores; /**< 1: leave out each pair's score; without them nothing can be compared with it */
+} mien_eval_json_opts;
+
+#define MIEN_EVAL_JSON_OPTS_INIT                                                            \
+    {                                                                                       \
+        sizeof(mien_eval_json_opts), NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0.0, 0 \
+    }
+
+/** Write an evaluation's figures as JSON text, as `mien eval folder -f json` prints them: docs/eval.md has
+ *  the fields. Of at most a million pairs the scores are in it too.
+ *  @param opts  NULL for the defaults
+ *  @return MIEN_OK; E_ARG; E_LIMIT (over 256 MiB); E_NOMEM
+ *  @ownership *ret_text is freed with mien_eval_text_free() */
+MIEN_API MIEN_MUST_USE mien_status mien_evaluation_json(const mien_evaluation *evaluation,
+                                                        const mien_eval_json_opts *opts, char **ret_text,
+                                                        mien_error *err);
+MIEN_API void mien_eval_text_free(char *text);
+
+/** What the figures of searches are told with. */
+typedef struct mien_eval_search_json_opts {
+    size_t struct_size;
+    const char *matcher;            /**< NULL: "" */
+    double fpir_asked;              /**< NaN (default): a threshold was given */
+    int promised;                   /**< 1: the calibration supports that rate at the gallery's size */
+    const mien_eval_rate *expected; /**< FPIR that the calibration expects there; NULL: none */
+    size_t n_people, n_pictures;    /**< of the gallery */
+    size_t n_left_out;              /**< probes of people who are not in it though they are said to be */
+    int curves;                     /**< 1: with score histograms and the curve of FNIR over FPIR */
+} mien_eval_search_json_opts;
+
+#define MIEN_EVAL_SEARCH_JSON_OPTS_INIT                                               \
+    {                                                                                 \
+        sizeof(mien_eval_search_json_opts), NULL, MIEN_EVAL_NONE, 0, NULL, 0, 0, 0, 0 \
+    }
+
+/** The same for searches, as `mien eval identify -f json` prints them. */
+MIEN_API MIEN_MUST_USE mien_status mien_eval_search_json(const mien_eval_search_summary *summary,
+                                                         const mien_eval_search_json_opts *opts,
+                                                         char **ret_text, mien_error *err);
 
 /* ---- comparing two matchers ---- */
 

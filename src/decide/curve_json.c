@@ -5,27 +5,12 @@
  * all right is refused as a whole.
  */
 #include "decide/curve.h"
-#include <jansson.h>
+#include "eval/figures.h"
 #include <math.h>
 #include <string.h>
 
 #define FORMAT "mien-curve-1"
 enum { MIEN__CURVE_JSON = 256 * 1024 };
-
-/* jansson writes through this into a growing buffer. Not every piece that fails stops it: the first failure
- * is remembered. */
-typedef struct writer {
-    mien__buf buf;
-    mien_status status;
-} writer;
-
-static int append(const char *text, size_t bytes, void *user)
-{
-    writer *w = user;
-    if (!w->status)
-        w->status = mien__buf_append(&w->buf, text, bytes, NULL);
-    return w->status ? -1 : 0;
-}
 
 static json_t *estimate_json(const mien_estimate *e)
 {
@@ -53,19 +38,7 @@ mien_status mien_curve_to_json(const mien_curve *curve, char **ret_text, mien_er
 {
     if (!curve || !ret_text)
         return mien__fail(err, MIEN_E_ARG, "curve: a pointer is NULL");
-    writer w = { .status = MIEN_OK };
-    mien__buf_init(&w.buf, MIEN__CURVE_JSON);
-    json_t *page = curve_json(curve);
-    if (!page || json_dump_callback(page, append, &w, JSON_INDENT(1)) != 0)
-        w.status = w.status ? w.status : MIEN_E_NOMEM;
-    json_decref(page);
-    (void)append("\n", 2, &w); /* with the text's end */
-    if (w.status) {
-        mien__buf_free(&w.buf);
-        return mien__fail(err, w.status, "curve: memory is short, or its texts are not UTF-8");
-    }
-    *ret_text = (char *)w.buf.data;
-    return MIEN_OK;
+    return mien__figures_dump(curve_json(curve), 1, 0, MIEN__CURVE_JSON, ret_text, err);
 }
 
 void mien_curve_text_free(char *text)

@@ -51,7 +51,7 @@ typedef struct layout {
     int labels[MIEN_EVAL_MAX_COLUMNS]; /* fields of labels */
     const char *columns[MIEN_EVAL_MAX_COLUMNS];
     size_t n_labels, n_fields;
-    bool lower, headless, pairs_only;
+    bool lower, headless, pairs_only, untold; /* untold: nothing need tell mated from non-mated */
 } layout;
 
 /* Lower case letters and digits alone; false when nothing is left or it is too long to be known. */
@@ -130,6 +130,7 @@ static mien_status find_columns(const mien__csv_row *row, const mien_eval_csv_op
         l->at[i] = -1;
     const int direction = o->direction;
     l->pairs_only = o->pairs_only != 0;
+    l->untold = o->pairs_only == 2;
     l->headless = !l->pairs_only && looks_headless(row);
     if (l->headless) {
         l->at[SCORE] = 0;
@@ -157,7 +158,7 @@ static mien_status find_columns(const mien__csv_row *row, const mien_eval_csv_op
     if (l->at[SCORE] < 0 && !l->pairs_only)
         return mien__fail(err, MIEN_E_EVAL_DATA,
                           "the first row names no column of scores (score, similarity, distance, ...)");
-    if (l->at[MATED] < 0 && (l->at[PERSON_A] < 0 || l->at[PERSON_B] < 0))
+    if (!l->untold && l->at[MATED] < 0 && (l->at[PERSON_A] < 0 || l->at[PERSON_B] < 0))
         return mien__fail(
             err, MIEN_E_EVAL_DATA,
             "the first row names no column that tells mated from non-mated (mated, label, same, "
@@ -193,7 +194,9 @@ static const char *read_row(const mien__csv_row *row, const layout *l, mien_eval
         if (ret->mated < 0)
             return "the label says neither mated nor non-mated";
     } else if (!ret->person_a || !*ret->person_a || !ret->person_b || !*ret->person_b) {
-        return "a person is missing";
+        if (!l->untold)
+            return "a person is missing";
+        ret->mated = 0;
     } else {
         ret->mated = strcmp(ret->person_a, ret->person_b) == 0;
     }

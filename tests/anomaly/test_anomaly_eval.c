@@ -13,6 +13,7 @@ static mien_status measure_and_report(void *ctx, mien_error *err)
     mien_eval_table *t = NULL;
     mien_evaluation *e = NULL;
     mien__buf page = { 0 };
+    char *text = NULL;
     mien_eval_roc_point *roc = NULL;
     mien_eval_opts o = MIEN_EVAL_OPTS_INIT;
     const mien_eval_report_opts r = MIEN_EVAL_REPORT_OPTS_INIT;
@@ -27,6 +28,9 @@ static mien_status measure_and_report(void *ctx, mien_error *err)
         st = mien_eval_roc(t, &roc, &n, err);
     if (!st)
         st = mien__eval_html(e, &r, &page, err);
+    if (!st)
+        st = mien_evaluation_json(e, NULL, &text, err);
+    mien_eval_text_free(text);
     mien__buf_free(&page);
     mien_eval_roc_free(roc);
     mien_evaluation_free(e);
@@ -43,6 +47,7 @@ static mien_status compare_and_search(void *ctx, mien_error *err)
     mien_eval_comparison c;
     mien_eval_search_summary s;
     mien__buf page = { 0 };
+    char *text = NULL;
     mien_eval_opts o = MIEN_EVAL_OPTS_INIT;
     mien_eval_search_opts so = MIEN_EVAL_SEARCH_OPTS_INIT;
     const mien_eval_report_opts r = MIEN_EVAL_REPORT_OPTS_INIT;
@@ -58,6 +63,9 @@ static mien_status compare_and_search(void *ctx, mien_error *err)
         st = mien_eval_search(v, MIEN_COUNTOF(v), &so, &s, err);
     if (!st)
         st = mien__eval_search_html(&s, &r, &page, err);
+    if (!st)
+        st = mien_eval_search_json(&s, NULL, &text, err);
+    mien_eval_text_free(text);
     mien__buf_free(&page);
     mien_eval_table_free(a);
     mien_eval_table_free(b);

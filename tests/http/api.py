@@ -117,6 +117,32 @@ class Api(unittest.TestCase):
         self.assertEqual(c.get("/v1/people/%d" % me).code, "NOT_FOUND")
         self.assertFalse(c.post("/v1/identify", form=[("file", sample(8, 3))]).json["faces"][0]["known"])
 
+    def test_a_collection_says_when_new_people_expire(self):
+        c, day = self.c, 24 * 3600 * 1000
+        self.assertEqual(c.post("/v1/collections", body={"name": "visitors"}).json["retention_days"], 0)
+        self.assertEqual(c.call("PATCH", "/v1/collections/visitors", body={"retention_days": 30}).json["retention_days"], 30)
+        self.assertEqual(c.get("/v1/collections/visitors").json["retention_days"], 30)
+        self.assertEqual(c.get("/v1/collections/default").json["retention_days"], 0)
+
+        def enrol(name, *more, path="/v1/people"):
+            a = c.post(path + "?collection=visitors", form=[("name", name), *more])
+            self.assertEqual(a.status, 201, a.body)
+            return c.get("/v1/people/%d?collection=visitors" % a.json["person"]).json["consent"]
+
+        due = enrol("Mai", ("file", sample(10, 0)))["expires_ms"] / day - time.time() / 86400
+        self.assertTrue(29.9 < due < 30.1, due)
+        self.assertEqual(enrol("Ole", ("file", sample(11, 0)), ("expires_ms", "4102444800000"))["expires_ms"], 4102444800000)
+        self.assertIsNone(enrol("Per", ("file", sample(12, 0)), ("expires_ms", "0"))["expires_ms"])
+        # who is there already keeps what was agreed
+        self.assertEqual(enrol("Ole", ("file", sample(11, 1)))["expires_ms"], 4102444800000)
+        self.assertEqual(c.call("PATCH", "/v1/collections/visitors", body={}).json["retention_days"], 30)
+        self.assertEqual(c.call("PATCH", "/v1/collections/visitors", body={"retention_days": 0}).json["retention_days"], 0)
+        self.assertIsNone(enrol("Noa", ("file", sample(9, 0)))["expires_ms"])
+        for body in ({"retention_days": -1}, {"retention_days": 1e9}, {"retention_days": "soon"}):
+            self.assertEqual(c.call("PATCH", "/v1/collections/visitors", body=body).code, "BAD_ARGUMENT")
+        self.assertEqual(c.call("PATCH", "/v1/collections/none", body={"retention_days": 1}).code, "NO_COLLECTION")
+        self.assertEqual(self.key("read,enrol").call("PATCH", "/v1/collections/visitors", body={"retention_days": 1}).code, "NOT_ALLOWED")
+
     def test_lists_are_paged_and_searched(self):
         a = self.c.get("/v1/people?limit=2&match=person")
         self.assertEqual(len(a.json["people"]), 2)
@@ -170,6 +196,8 @@ class Api(unittest.TestCase):
         self.assertEqual(self.c.get("/v1/people/%d" % a.json["person"]).json["faces"], 1)
         other = self.c.post("/v1/people", body={"name": "Other"}, headers={"Idempotency-Key": "k1"})
         self.assertEqual(other.code, "IDEMPOTENCY_KEY_REUSED")
+        token = self.c.post("/v1/keys", body={"name": "x", "scopes": "read"}, headers={"Idempotency-Key": "k2"})
+        self.assertEqual((token.status, token.code), (400, "BAD_ARGUMENT"))  # its answer would be remembered
 
     # ---- the server ----
 

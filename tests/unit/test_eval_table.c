@@ -35,6 +35,28 @@ static mien_status parse(const char *csv, int direction, mien_eval_table **ret, 
     return st;
 }
 
+static void csv_of_pairs_need_not_tell_when_allowed(void **state)
+{
+    (void)state;
+    static const char untold[] = "a,b,fold\nx/1,x/2,1\nx/1,,2\n", told[] = "a,b,same\nx/1,x/2,1\nx/1,y/1,0\n";
+    mien_eval_csv_opts o = MIEN_EVAL_CSV_OPTS_INIT;
+    mien_eval_table *t = NULL;
+    size_t bad = 0;
+    o.pairs_only = 1;
+    assert_int_equal(mien_eval_table_parse(untold, strlen(untold), &o, &t, &bad, NULL), MIEN_E_EVAL_DATA);
+    o.pairs_only = 2;
+    assert_int_equal(mien_eval_table_parse(untold, strlen(untold), &o, &t, &bad, NULL), MIEN_OK);
+    assert_int_equal(mien_eval_table_rows(t), 1);
+    assert_int_equal(bad, 1);
+    assert_int_equal(mien_eval_table_row(t, 0).mated, 0);
+    assert_int_equal(mien_eval_table_row(t, 0).failed, 1);
+    assert_int_equal(mien_eval_table_row(t, 0).fold, 1);
+    mien_eval_table_free(t);
+    assert_int_equal(mien_eval_table_parse(told, strlen(told), &o, &t, &bad, NULL), MIEN_OK);
+    assert_int_equal(mien_eval_table_row(t, 0).mated, 1);
+    mien_eval_table_free(t);
+}
+
 static void csv_column_names_are_tolerant(void **state)
 {
     (void)state;
@@ -258,6 +280,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(csv_column_names_are_tolerant),
+        cmocka_unit_test(csv_of_pairs_need_not_tell_when_allowed),
         cmocka_unit_test(csv_direction_follows_name_and_option),
         cmocka_unit_test(csv_bad_rows_are_skipped_by_line),
         cmocka_unit_test(csv_unusable_is_refused),
