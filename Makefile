@@ -94,7 +94,8 @@ install: build ## install to PREFIX (default /usr/local); DESTDIR is honoured
 	@cmake --install build/release --prefix $(PREFIX)
 
 deb: PREFIX = /usr
-deb: setup ## build a Debian package into build/package
+deb: ## build a Debian package into build/package
+	@scripts/setup deb
 	@mkdir -p build
 	@$(call build,deb)
 	@scripts/deb build/deb build/package

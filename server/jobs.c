@@ -117,7 +117,7 @@ static bool read_state(job *j, const json_t *v)
     if (job_has_ended(j))
         return true;
     j->state = JOB_STOPPED;
-    j->ended_ms = keys_now_ms();
+    j->ended_ms = keys_steady_ms();
     json_decref(j->error);
     j->error = json_pack("{s:s,s:s}", "code", "STOPPED", "message", "the server was stopped meanwhile");
     return true;
@@ -205,7 +205,7 @@ void job_forget(jobs *all, job *j)
 /* Ended jobs beyond their time, and when `room` is wanted the oldest ended one. */
 static void sweep(jobs *all, bool room)
 {
-    const int64_t now = keys_now_ms();
+    const int64_t now = keys_steady_ms();
     for (size_t i = all->n; i-- > 0;)
         if (job_has_ended(all->items[i]) && all->items[i]->ended_ms + KEPT_MS < now)
             forget(all, i);
@@ -230,7 +230,7 @@ static void tell(job *j, bool always)
 static void end(job *j, mien_status st, json_t *result, const mien_error *err)
 {
     int http = 0;
-    j->ended_ms = keys_now_ms();
+    j->ended_ms = keys_steady_ms();
     free(j->input);
     j->input = NULL;
     j->state = !st ? JOB_DONE : j->stop ? JOB_STOPPED : JOB_FAILED;
@@ -259,7 +259,7 @@ static void run(jobs *all, job *j)
     json_t *result = NULL;
     mien_error err = MIEN_ERROR_INIT;
     j->state = JOB_RUNNING;
-    j->started_ms = keys_now_ms();
+    j->started_ms = keys_steady_ms();
     tell(j, true);
     pthread_mutex_unlock(&all->lock);
     const mien_status st = j->run(j, &result, &err);
@@ -410,7 +410,7 @@ static job *make(api_call *c, const char *kind, job_fn fn, json_t *args, const v
     j->run = fn;
     j->args = json_incref(args);
     j->key = c->key;
-    j->created_ms = keys_now_ms();
+    j->created_ms = keys_steady_ms();
     folder_new_id(j->id);
     snprintf(j->kind, sizeof j->kind, "%s", kind);
     snprintf(j->phase, sizeof j->phase, "waiting");

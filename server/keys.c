@@ -4,9 +4,9 @@
  * 256 random bits, is compared with the stored one in constant time; no slow hash is needed for what cannot
  * be guessed. An adopted token has no number and is found by its hash.
  *
- * Clocks jump. What lasts for a while (sessions, remembered answers) is counted on a clock that began with the wall clock when
- * the store was opened and has only gone forward since: no jump ends a session, keeps one longer, or forgets an answer whose
- * request is repeated. A key's expiry is a date: it is over when either clock says so, so a wall clock that is put back revives
+ * Clocks jump. What lasts for a while (sessions, remembered answers, sets of pictures, results of jobs) is counted on a clock that
+ * began with the wall clock when the program did and has only gone forward since: no jump ends a session, keeps one longer, or
+ * forgets an answer whose request is repeated. A key's expiry is a date: it is over when either clock says so, so a wall clock that is put back revives
  * no key; one that runs ahead ends keys until it is put right.
  */
 #include "keys.h"
@@ -24,7 +24,6 @@ enum { HASH = 32, DAY_MS = 86400000 };
 struct keys {
     sqlite3 *db;
     pthread_mutex_t lock;
-    int64_t opened_wall_ms, opened_steady_ms;
 };
 
 static const char schema[] =
@@ -51,7 +50,7 @@ int64_t keys_now_ms(void)
 }
 
 /* A clock that no one sets; it counts the time that the machine slept too, where there is one that does. */
-static int64_t steady_ms(void)
+static int64_t unset_ms(void)
 {
 #ifdef CLOCK_BOOTTIME
     const clockid_t clock = CLOCK_BOOTTIME;
@@ -63,15 +62,23 @@ static int64_t steady_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* For what lasts a while: the wall clock of when the store was opened, gone on without jumps. */
-static int64_t since_opened(const keys *k)
+static int64_t behind_wall_ms; /* of the clock that no one sets, when it was first asked */
+
+static void note_wall(void)
 {
-    return k->opened_wall_ms + steady_ms() - k->opened_steady_ms;
+    behind_wall_ms = keys_now_ms() - unset_ms();
 }
 
-static bool is_over(const keys *k, int64_t expires_ms)
+int64_t keys_steady_ms(void)
 {
-    return expires_ms != 0 && (keys_now_ms() >= expires_ms || since_opened(k) >= expires_ms);
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, note_wall);
+    return unset_ms() + behind_wall_ms;
+}
+
+static bool is_over(int64_t expires_ms)
+{
+    return expires_ms != 0 && (keys_now_ms() >= expires_ms || keys_steady_ms() >= expires_ms);
 }
 
 keys *keys_open(const char *path, char *fault, size_t capacity)
@@ -84,8 +91,7 @@ keys *keys_open(const char *path, char *fault, size_t capacity)
         return NULL;
     }
     pthread_mutex_init(&k->lock, NULL);
-    k->opened_wall_ms = keys_now_ms();
-    k->opened_steady_ms = steady_ms();
+    (void)keys_steady_ms(); /* it begins now */
     const mode_t mask = umask(0077);
     int rc = sqlite3_open_v2(path, &k->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX,
                              NULL);
@@ -246,7 +252,7 @@ bool keys_check(keys *k, const char *token, key_info *ret)
               !sodium_memcmp(sqlite3_column_blob(st, 8), hash, HASH);
     if (ok) {
         read_key(st, ret);
-        ok = !is_over(k, ret->expires_ms);
+        ok = !is_over(ret->expires_ms);
     }
     sqlite3_finalize(st);
     if (ok)
@@ -294,7 +300,7 @@ bool keys_each(keys *k, key_fn fn, void *ctx)
 bool session_make(keys *k, int64_t key, int64_t ms, char ret_token[KEY_TOKEN_BYTES], char ret_csrf[44])
 {
     uint8_t hash[HASH];
-    const int64_t now = since_opened(k);
+    const int64_t now = keys_steady_ms();
     random_text(ret_token, KEY_TOKEN_BYTES);
     random_text(ret_csrf, 44);
     hash_of(ret_token, hash);
@@ -309,7 +315,7 @@ bool session_make(keys *k, int64_t key, int64_t ms, char ret_token[KEY_TOKEN_BYT
 bool session_check(keys *k, const char *token, key_info *ret)
 {
     uint8_t hash[HASH];
-    const int64_t now = since_opened(k);
+    const int64_t now = keys_steady_ms();
     hash_of(token, hash);
     pthread_mutex_lock(&k->lock);
     sqlite3_stmt *st =
@@ -321,7 +327,7 @@ bool session_check(keys *k, const char *token, key_info *ret)
     if (ok) {
         read_key(st, ret);
         snprintf(ret->csrf, sizeof ret->csrf, "%s", text_at(st, 8));
-        ok = !is_over(k, ret->expires_ms);
+        ok = !is_over(ret->expires_ms);
     }
     sqlite3_finalize(st);
     pthread_mutex_unlock(&k->lock);
@@ -344,7 +350,7 @@ once_state once_begin(keys *k, int64_t key, const char *name, const uint8_t what
                       char **ret_body)
 {
     once_state state = ONCE_FAULT;
-    const int64_t now = since_opened(k);
+    const int64_t now = keys_steady_ms();
     pthread_mutex_lock(&k->lock);
     run(k, prepare(k, "DELETE FROM once WHERE created < ?", "i", now - DAY_MS));
     const bool made =

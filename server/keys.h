@@ -51,7 +51,9 @@ once_state once_begin(keys *k, int64_t key, const char *idempotency, const uint8
 void once_end(keys *k, int64_t key, const char *idempotency, int status, const char *body,
               size_t bytes); /* status 0: forget */
 
-int64_t keys_now_ms(void);
+int64_t keys_now_ms(void); /* the wall clock */
+/* The wall clock of when it was first asked, gone on since without jumps: for what lasts a while. */
+int64_t keys_steady_ms(void);
 /* Whether it administers every collection. */
 bool key_is_root(const key_info *key);
 bool key_allows(const key_info *key, unsigned scope, const char *collection);

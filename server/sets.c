@@ -48,7 +48,7 @@ static mien_status fail(mien_error *err, mien_status st, const char *what)
 mien_status set_make(api_server *s, const key_info *key, const char *name, int64_t ms, set_info *ret, mien_error *err)
 {
     char folder[FOLDER_PATH_BYTES], path[FOLDER_PATH_BYTES], fault[256];
-    *ret = (set_info){ .key = key->id, .created_ms = keys_now_ms(), .expires_ms = keys_now_ms() + ms };
+    *ret = (set_info){ .key = key->id, .created_ms = keys_steady_ms(), .expires_ms = keys_steady_ms() + ms };
     folder_new_id(ret->id);
     snprintf(ret->name, sizeof ret->name, "%s", name);
     json_t *j = json_pack("{s:s,s:I,s:I,s:I}", "name", ret->name, "key", (json_int_t)ret->key, "created_ms",
@@ -112,7 +112,7 @@ static void sweep(void *ctx, const char *name, const set_info *info)
 {
     api_server *s = ctx;
     /* a set is made in a moment; what has no description after the start of the server was left by a stop */
-    if (info ? info->expires_ms <= keys_now_ms() : !folder_is_id(name) || !s->http)
+    if (info ? info->expires_ms <= keys_steady_ms() : !folder_is_id(name) || !s->http)
         remove_folder(s, name);
 }
 
@@ -134,7 +134,7 @@ bool sets_open(api_server *s, char *fault, size_t capacity)
 
 bool set_find(api_server *s, const key_info *key, const char *id, set_info *ret)
 {
-    return read_info(s, id, ret) && ret->expires_ms > keys_now_ms() &&
+    return read_info(s, id, ret) && ret->expires_ms > keys_steady_ms() &&
            (ret->key == key->id || key_is_root(key));
 }
 
