@@ -337,6 +337,8 @@ try {
     await door.context().close();
   });
 
+  await evaluateSteps({ page, step, go, button, dialog, choose, look, check, toast, refused, sample, root });
+
   await step('settings', async () => {
     await go('settings/models');
     await page.getByText('Licence').first().waitFor();
@@ -367,9 +369,6 @@ try {
     await page.getByText('live', { exact: true }).waitFor();
     await look('system');
   });
-
-  const tools = { page, step, go, button, dialog, choose, look, check, toast, refused, sample, root };
-  await evaluateSteps(tools);
 
   await step('events arrive while one looks', async () => {
     const other = await context.newPage();
