@@ -36,6 +36,7 @@ test: build ## run the quick tests only
 soak: build ## long runs: many pictures in one process, the server under load; memory must not grow
 	@SOAK_RUNS=$(SOAK_RUNS) scripts/soak build/release/mien
 	@python3 tests/http/load.py build/release/mien $(SOAK_MINUTES)
+	@python3 tests/http/faults.py build/release/mien
 
 browser: setup build ## drive the page in a headless browser; screenshots in build/browser
 	@scripts/browser_tools

@@ -1,6 +1,7 @@
 /* mien serve: the local server with its page; mien serve key: one more API key. */
 #include "cli.h"
 #include "open_page.h"
+#include "serve_secrets.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -72,7 +73,9 @@ static const cli_option serve_options[] = {
       .offset = offsetof(serve_opts, key_file),
       .value = "FILE",
       .hint = CLI_FILES,
-      .brief = "key of encrypted galleries; else MIEN_PASSPHRASE" },
+      .brief = "key of encrypted galleries",
+      .more = "Where a gallery takes a passphrase, it is that of MIEN_PASSPHRASE, or asked for at start on a "
+              "terminal." },
     { .name = "open",
       .kind = CLI_FLAG,
       .offset = offsetof(serve_opts, open),
@@ -168,22 +171,22 @@ static char *data_folder(const char *given)
                        : cli_format("%s/.local/share/mien/server", home ? home : ".");
 }
 
-/* The content of a key file; ends the program's verb with a message when it cannot be read. */
-static bool read_key(const char *path, uint8_t *ret, size_t capacity, size_t *ret_n)
+static void say_where(const serve_opts *o, const api_server *s, const char *admin)
 {
-    FILE *f = fopen(path, "rb");
-    *ret_n = f ? fread(ret, 1, capacity, f) : 0;
-    if (f)
-        fclose(f);
-    if (*ret_n < 32)
-        cli_say_path(path, "a key file holds at least 32 bytes");
-    return *ret_n >= 32;
+    const char *scheme = o->cert ? "https" : "http";
+    if (!strncmp(server_address(s), "unix:", 5))
+        printf("listening on %s\n", server_address(s));
+    else
+        printf("listening on %s://%s/\n", scheme, server_address(s));
+    if (admin[0])
+        printf("first run: the admin key, shown this once and stored as a hash:\n\n    %s\n\n", admin);
+    fflush(stdout);
 }
 
 /* Open the page where that is asked for, or welcome: at a desktop's terminal, on this machine. */
-static pid_t open_page(const serve_opts *o, api_server *s, const char *scheme, const char *data)
+static pid_t open_page(const serve_opts *o, api_server *s, const char *data)
 {
-    const char *at = server_address(s);
+    const char *at = server_address(s), *scheme = o->cert ? "https" : "http";
     const bool local = !strncmp(at, "127.", 4) || !strncmp(at, "localhost:", 10) || !strncmp(at, "[::1]:", 6);
     char code[SERVER_CODE_BYTES];
     if (o->no_open || (!o->open && !(local && cli_has_screen())) || !strncmp(at, "unix:", 5) ||
@@ -197,12 +200,24 @@ static pid_t open_page(const serve_opts *o, api_server *s, const char *scheme, c
     return pid;
 }
 
+/* Until it is told to stop. */
+static void keep_serving(const serve_opts *o, api_server *s, const char *data)
+{
+    pid_t opener = open_page(o, s, data);
+    while (!cli_stopped()) {
+        usleep(100000);
+        if (opener > 0 && waitpid(opener, NULL, WNOHANG) != 0)
+            opener = -1;
+    }
+    cli_open_page_end(data);
+    cli_say("stopping: what runs is finished first");
+}
+
 static int run_serve(void *opts, int argc, char **argv)
 {
     const serve_opts *o = opts;
     char admin[80], fault[512];
-    uint8_t key[4096];
-    size_t key_n = 0;
+    serve_secrets secret = { { NULL, 0 }, { NULL, 0 }, false };
     (void)argc;
     (void)argv;
     if (o->open && o->no_open) {
@@ -213,8 +228,9 @@ static int run_serve(void *opts, int argc, char **argv)
         cli_say("--tls-cert and --tls-key go together");
         return CLI_USAGE;
     }
-    if (o->key_file && !read_key(o->key_file, key, sizeof key, &key_n))
-        return CLI_INPUT;
+    int rc = serve_secrets_read(&secret, o->key_file);
+    if (rc != CLI_YES)
+        return rc;
     char *data = data_folder(o->data);
     const server_opts so = { .listen = o->listen,
                              .tls_cert = o->cert,
@@ -223,9 +239,11 @@ static int run_serve(void *opts, int argc, char **argv)
                              .gallery = o->gallery,
                              .model = o->model,
                              .detector = o->detector,
-                             .passphrase = getenv("MIEN_PASSPHRASE"),
-                             .key = key_n ? key : NULL,
-                             .key_bytes = key_n,
+                             .passphrase = secret.passphrase.data,
+                             .key = secret.key.data,
+                             .key_bytes = secret.key.bytes,
+                             .ask = serve_secrets_ask,
+                             .ask_ctx = &secret,
                              .hosts = o->hosts,
                              .workers = o->workers ? (unsigned)o->workers : mien_cpu_count(),
                              .queue = (unsigned)o->queue,
@@ -238,30 +256,18 @@ static int run_serve(void *opts, int argc, char **argv)
                              .sandbox = !o->no_sandbox };
     cli_signals_install();
     api_server *s = server_start(&so, admin, fault, sizeof fault);
-    if (!s) {
-        cli_say("%s", fault);
-        free(data);
-        return CLI_INPUT;
+    if (s) {
+        say_where(o, s, admin);
+        keep_serving(o, s, data);
+        server_stop(s, 10000);
+    } else {
+        if (!secret.told || secret.passphrase.data)
+            cli_say("%s", fault);
+        rc = CLI_INPUT;
     }
-    const char *scheme = o->cert ? "https" : "http";
-    if (!strncmp(server_address(s), "unix:", 5))
-        printf("listening on %s\n", server_address(s));
-    else
-        printf("listening on %s://%s/\n", scheme, server_address(s));
-    if (admin[0])
-        printf("first run: the admin key, shown this once and stored as a hash:\n\n    %s\n\n", admin);
-    fflush(stdout);
-    pid_t opener = open_page(o, s, scheme, data);
-    while (!cli_stopped()) {
-        usleep(100000);
-        if (opener > 0 && waitpid(opener, NULL, WNOHANG) != 0)
-            opener = -1;
-    }
-    cli_open_page_end(data);
-    cli_say("stopping: what runs is finished first");
-    server_stop(s, 10000);
+    serve_secrets_free(&secret);
     free(data);
-    return CLI_YES;
+    return rc;
 }
 #else
 static int run_serve(void *opts, int argc, char **argv)

@@ -1,9 +1,9 @@
 # Every fuzz/fuzz_X.c is a target. With MIEN_FUZZERS (clang) it is a libFuzzer program; otherwise it is linked
 # with fuzz/replay_main.c and replays fuzz/corpus/X/ as a test.
 file(GLOB FUZZ_SOURCES CONFIGURE_DEPENDS fuzz/fuzz_*.c)
-set(FUZZ_OF_SERVER fuzz_multipart fuzz_httpframe)
+set(FUZZ_OF_SERVER fuzz_multipart fuzz_httpframe fuzz_httpjson)
 if(NOT TARGET mien_server)
-  list(FILTER FUZZ_SOURCES EXCLUDE REGEX "fuzz_(multipart|httpframe)")
+  list(FILTER FUZZ_SOURCES EXCLUDE REGEX "fuzz_(multipart|httpframe|httpjson)")
 endif()
 foreach(f IN LISTS FUZZ_SOURCES)
   get_filename_component(name ${f} NAME_WE)

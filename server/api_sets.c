@@ -191,6 +191,7 @@ static bool take_face(api_call *c, const seen *s, size_t i, mien_album_new_face 
     ret->quality = good ? fmaxf(data->quality.score, 1e-3f) : 0;
     ret->vec = data->vec;
     ret->crop = data->crop;
+    ret->measured = &data->quality;
     return true;
 }
 

@@ -13,7 +13,7 @@ static void run_health(api_call *c)
 {
     api_ok(c, 200,
            json_pack("{s:s,s:s,s:I}", "status", "ok", "version", mien_version(), "uptime_s",
-                     (json_int_t)((keys_now_ms() - c->server->started_ms) / 1000)));
+                     (json_int_t)((http_now_ms() - c->server->started_ms) / 1000)));
 }
 
 static void run_metrics(api_call *c)
@@ -246,6 +246,10 @@ static void run_make_key(api_call *c)
                *owner = api_text(c, "collection");
     if (!administers(c) || !api_arg_int(c, "expires_ms", 0, INT64_MAX / 2, 0, &what.expires_ms))
         return;
+    if (c->once[0]) {
+        api_fail(c, 400, "BAD_ARGUMENT", "a key's token is shown once and kept nowhere: no Idempotency-Key here");
+        return;
+    }
     what.scopes = scopes ? key_scopes_of(scopes) : 0;
     what.nearest = json_is_true(json_object_get(c->json, "nearest"));
     if (!name || !*name || strlen(name) >= sizeof what.name || !what.scopes ||

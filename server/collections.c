@@ -1,6 +1,9 @@
 /* Collections: galleries by name. "default" is the file given with --gallery, or lies with the others in the
- * data folder as NAME.gallery. Each is opened when it is first asked for; workers open handles of their own
- * beside the first, which share its search index, and keep them until the collection's generation changes.
+ * data folder as NAME.gallery. Each is opened when it is first asked for, the default one at start; workers open handles of their
+ * own beside the first, which share its search index, and keep them until the collection's generation changes.
+ *
+ * One key or passphrase serves all that are encrypted. A passphrase is used where one is needed, so that galleries with and
+ * without may stand side by side; what is made new is encrypted with it.
  */
 #include "server_parts.h"
 #include <dirent.h>
@@ -123,15 +126,20 @@ static mien_status open_master(api_server *s, api_collection *c, const char *pur
              : !strcmp(c->name, "default") ? MIEN_GALLERY_OPEN_OR_CREATE
                                            : MIEN_GALLERY_WRITE;
     o.embedder = s->embed;
-    o.passphrase = s->opts.passphrase;
     o.key = s->opts.key;
     o.key_bytes = s->opts.key_bytes;
     o.actor = "server";
     o.purpose = purpose;
-    mien_status st = mien_gallery_open(c->path, &o, &c->master, err);
+    struct stat file;
+    mien_status st = MIEN_E_GALLERY_KEY;
+    if (!s->opts.passphrase || (!make && !stat(c->path, &file)))
+        st = mien_gallery_open(c->path, &o, &c->master, err);
+    if (st == MIEN_E_GALLERY_KEY && s->opts.passphrase) {
+        o.passphrase = s->opts.passphrase;
+        st = mien_gallery_open(c->path, &o, &c->master, err);
+    }
     if (st)
         return st;
-    struct stat file;
     if (!stat(c->path, &file)) {
         c->device = file.st_dev;
         c->inode = file.st_ino;
@@ -139,6 +147,39 @@ static mien_status open_master(api_server *s, api_collection *c, const char *pur
     if (mien_curve_of_gallery(c->master, s->embed, &c->curve, NULL))
         c->curve = NULL; /* what is kept is no curve: the model's is used */
     return MIEN_OK;
+}
+
+/* Whether a gallery that is there opens with a passphrase; asking with none costs no key derivation. */
+static bool wants_passphrase(const api_collection *c)
+{
+    mien_gallery_opts o = MIEN_GALLERY_OPTS_INIT;
+    mien_gallery *g = NULL;
+    mien_error err = MIEN_ERROR_INIT;
+    o.mode = MIEN_GALLERY_READ;
+    o.no_index = 1;
+    const mien_status st = mien_gallery_open(c->path, &o, &g, &err);
+    mien_gallery_free(g);
+    return st == MIEN_E_GALLERY_KEY && !strstr(err.message, "key file");
+}
+
+bool collections_unlock(api_server *s, char *fault, size_t capacity)
+{
+    mien_error err = MIEN_ERROR_INIT;
+    for (size_t i = 0; s->opts.ask && !s->opts.passphrase && !s->opts.key && i < s->collections.n; i++) {
+        const char *const path = s->collections.items[i].path;
+        if (!wants_passphrase(&s->collections.items[i]))
+            continue;
+        if (!(s->opts.passphrase = s->opts.ask(s->opts.ask_ctx, path))) {
+            snprintf(fault, capacity, "%.160s: the gallery is encrypted, and there is no passphrase", path);
+            return false;
+        }
+    }
+    api_collection *const first = find(&s->collections, "default");
+    struct stat file;
+    if (!first || stat(first->path, &file) || open_master(s, first, NULL, false, &err) == MIEN_OK)
+        return true;
+    snprintf(fault, capacity, "%.160s: %s", first->path, err.message);
+    return false;
 }
 
 static mien_gallery **slot_of(kit *k, const api_collection *c)

@@ -2,8 +2,12 @@
  *
  * A token reads mien_ID_SECRET: the row is found by its number, and BLAKE2b-256 of the whole token, which has
  * 256 random bits, is compared with the stored one in constant time; no slow hash is needed for what cannot
- * be guessed. An adopted token has no number and is found by its hash. Times come from the wall clock: an
- * expiry is a date, and a clock that jumps back makes no key older than it is.
+ * be guessed. An adopted token has no number and is found by its hash.
+ *
+ * Clocks jump. What lasts for a while (sessions, remembered answers) is counted on a clock that began with the wall clock when
+ * the store was opened and has only gone forward since: no jump ends a session, keeps one longer, or forgets an answer whose
+ * request is repeated. A key's expiry is a date: it is over when either clock says so, so a wall clock that is put back revives
+ * no key; one that runs ahead ends keys until it is put right.
  */
 #include "keys.h"
 #include <pthread.h>
@@ -20,6 +24,7 @@ enum { HASH = 32, DAY_MS = 86400000 };
 struct keys {
     sqlite3 *db;
     pthread_mutex_t lock;
+    int64_t opened_wall_ms, opened_steady_ms;
 };
 
 static const char schema[] =
@@ -45,6 +50,30 @@ int64_t keys_now_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+/* A clock that no one sets; it counts the time that the machine slept too, where there is one that does. */
+static int64_t steady_ms(void)
+{
+#ifdef CLOCK_BOOTTIME
+    const clockid_t clock = CLOCK_BOOTTIME;
+#else
+    const clockid_t clock = CLOCK_MONOTONIC;
+#endif
+    struct timespec t;
+    clock_gettime(clock, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* For what lasts a while: the wall clock of when the store was opened, gone on without jumps. */
+static int64_t since_opened(const keys *k)
+{
+    return k->opened_wall_ms + steady_ms() - k->opened_steady_ms;
+}
+
+static bool is_over(const keys *k, int64_t expires_ms)
+{
+    return expires_ms != 0 && (keys_now_ms() >= expires_ms || since_opened(k) >= expires_ms);
+}
+
 keys *keys_open(const char *path, char *fault, size_t capacity)
 {
     char *text = NULL;
@@ -55,6 +84,8 @@ keys *keys_open(const char *path, char *fault, size_t capacity)
         return NULL;
     }
     pthread_mutex_init(&k->lock, NULL);
+    k->opened_wall_ms = keys_now_ms();
+    k->opened_steady_ms = steady_ms();
     const mode_t mask = umask(0077);
     int rc = sqlite3_open_v2(path, &k->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX,
                              NULL);
@@ -192,7 +223,7 @@ bool keys_adopt(keys *k, const key_info *what, const char *token, int64_t *ret_i
 /* A time of use is worth a write once a minute. */
 static void note_use(keys *k, const key_info *key, int64_t now)
 {
-    if (now - key->used_ms > 60000)
+    if (now - key->used_ms > 60000 || now < key->used_ms)
         run(k, prepare(k, "UPDATE key SET used = ? WHERE id = ?", "ii", now, key->id));
 }
 
@@ -213,14 +244,13 @@ bool keys_check(keys *k, const char *token, key_info *ret)
                             : prepare(k, "SELECT " KEY_COLUMNS ", hash FROM key WHERE hash = ?", "h", hash);
     bool ok = st && sqlite3_step(st) == SQLITE_ROW && sqlite3_column_bytes(st, 8) == HASH &&
               !sodium_memcmp(sqlite3_column_blob(st, 8), hash, HASH);
-    const int64_t now = keys_now_ms();
     if (ok) {
         read_key(st, ret);
-        ok = ret->expires_ms == 0 || now < ret->expires_ms;
+        ok = !is_over(k, ret->expires_ms);
     }
     sqlite3_finalize(st);
     if (ok)
-        note_use(k, ret, now);
+        note_use(k, ret, keys_now_ms());
     pthread_mutex_unlock(&k->lock);
     return ok;
 }
@@ -264,7 +294,7 @@ bool keys_each(keys *k, key_fn fn, void *ctx)
 bool session_make(keys *k, int64_t key, int64_t ms, char ret_token[KEY_TOKEN_BYTES], char ret_csrf[44])
 {
     uint8_t hash[HASH];
-    const int64_t now = keys_now_ms();
+    const int64_t now = since_opened(k);
     random_text(ret_token, KEY_TOKEN_BYTES);
     random_text(ret_csrf, 44);
     hash_of(ret_token, hash);
@@ -279,7 +309,7 @@ bool session_make(keys *k, int64_t key, int64_t ms, char ret_token[KEY_TOKEN_BYT
 bool session_check(keys *k, const char *token, key_info *ret)
 {
     uint8_t hash[HASH];
-    const int64_t now = keys_now_ms();
+    const int64_t now = since_opened(k);
     hash_of(token, hash);
     pthread_mutex_lock(&k->lock);
     sqlite3_stmt *st =
@@ -291,7 +321,7 @@ bool session_check(keys *k, const char *token, key_info *ret)
     if (ok) {
         read_key(st, ret);
         snprintf(ret->csrf, sizeof ret->csrf, "%s", text_at(st, 8));
-        ok = ret->expires_ms == 0 || now < ret->expires_ms;
+        ok = !is_over(k, ret->expires_ms);
     }
     sqlite3_finalize(st);
     pthread_mutex_unlock(&k->lock);
@@ -314,7 +344,7 @@ once_state once_begin(keys *k, int64_t key, const char *name, const uint8_t what
                       char **ret_body)
 {
     once_state state = ONCE_FAULT;
-    const int64_t now = keys_now_ms();
+    const int64_t now = since_opened(k);
     pthread_mutex_lock(&k->lock);
     run(k, prepare(k, "DELETE FROM once WHERE created < ?", "i", now - DAY_MS));
     const bool made =

@@ -158,7 +158,7 @@ api_server *server_start(const server_opts *opts, char ret_admin[80], char *faul
     s->opts = *opts;
     s->n_heavy = opts->workers;
     s->n_light = 2;
-    s->started_ms = keys_now_ms();
+    s->started_ms = http_now_ms();
     pthread_mutex_init(&s->enter.lock, NULL);
     bool ok = list_hosts(s) && (s->rates = rate_new(opts->rate, opts->burst)) &&
               (s->metrics = metrics_new()) && (s->events = events_new());
@@ -168,6 +168,7 @@ api_server *server_start(const server_opts *opts, char ret_admin[80], char *faul
         snprintf(fault, capacity, "%s", err.message);
         ok = false;
     }
+    ok = ok && collections_unlock(s, fault, capacity);
     ok = ok && first_key(s, ret_admin, fault, capacity) && jobs_start(s, fault, capacity) &&
          start_http(s, fault, capacity);
     if (ok)

@@ -14,9 +14,13 @@ typedef struct server_opts {
     const char *data;               /* folder of keys and collections */
     const char *gallery;            /* file of the collection "default"; NULL: in the data folder */
     const char *model, *detector;   /* names or files; NULL: the built-in ones */
-    const char *passphrase;         /* of encrypted galleries */
+    const char *passphrase;         /* of encrypted galleries; lent until server_stop(), like the key */
     const void *key;
     size_t key_bytes;
+    /* Asked at start when a gallery takes a passphrase and neither that nor a key was given; lent until server_stop(). NULL: there
+     * is none, the server does not start. */
+    const char *(*ask)(void *ctx, const char *gallery);
+    void *ask_ctx;
     const char *hosts; /* further names in Host and Origin, parted by commas; NULL */
     unsigned workers, queue, connections, per_address;
     double rate, burst; /* requests a second per key and per address, and how many at once */

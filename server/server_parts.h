@@ -62,7 +62,7 @@ struct api_server {
     metrics *metrics;
     events *events;
     jobs *jobs;
-    int64_t started_ms;
+    double started_ms; /* by http_now_ms() */
     struct { /* the code that signs the page in at the start; key 0: none, or used */
         pthread_mutex_t lock;
         uint8_t hash[32];
@@ -82,6 +82,9 @@ void compat_fail(api_call *c, int status, const char *code, const char *message)
 
 /* ---- collections.c ---- */
 bool collections_open(api_server *s, char *ret_fault, size_t capacity);
+/* Open the default collection if it is there, and ask for the passphrase if any needs one: a key that is missing or wrong is seen
+ * at start, not by the first caller. */
+bool collections_unlock(api_server *s, char *ret_fault, size_t capacity);
 void collections_close(api_server *s);
 /* The call's collection through this worker's handle; NULL: answered. The audit actor is the call's key. */
 mien_gallery *collection_of(api_call *c);

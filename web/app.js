@@ -6,6 +6,7 @@ import { comparePage } from './compare.js';
 import { peoplePage } from './people.js';
 import { personPage } from './person.js';
 import { evaluatePage } from './evaluate.js';
+import { albumPage } from './album.js';
 import { settingsPage } from './settings.js';
 
 const app = document.getElementById('app');
@@ -14,6 +15,7 @@ const pages = [
   { path: 'recognise', title: 'Recognise', scope: 'recognise', show: recognisePage },
   { path: 'compare', title: 'Compare', scope: 'recognise', show: comparePage },
   { path: 'people', title: 'People', scope: 'read', show: (main, id, ...rest) => (id ? personPage(main, Number(id)) : peoplePage(main, ...rest)) },
+  { path: 'album', title: 'Album', scope: 'enrol', show: albumPage },
   { path: 'evaluate', title: 'Evaluate', scope: 'admin', show: evaluatePage },
   { path: 'settings', title: 'Settings', scope: 'read', show: settingsPage },
 ];
@@ -90,6 +92,7 @@ async function route() {
   const [path, ...rest] = window.location.hash.replace(/^#\/?/, '').split('/').map(decodeURIComponent);
   const page = pages.find((p) => p.path === path) || pages.find((p) => may(p.scope));
   const main = document.getElementById('main');
+  if (!main) return; /* the frame is still being made, and looks at the address when it is there */
   for (const d of document.querySelectorAll('dialog[open]')) d.close();
   if (leave) leave();
   leave = null;

@@ -44,10 +44,12 @@ export async function dropped(transfer) {
 export function takeFolders(area, onchoose) {
   let depth = 0;
   const leave = () => { depth = 0; area.classList.remove('over'); };
-  area.addEventListener('dragenter', (e) => { e.preventDefault(); depth++; area.classList.add('over'); });
-  area.addEventListener('dragover', (e) => e.preventDefault());
-  area.addEventListener('dragleave', () => { if (--depth <= 0) leave(); });
+  const files = (e) => [...e.dataTransfer.types].includes('Files'); /* what is moved about on the page has none */
+  area.addEventListener('dragenter', (e) => { if (files(e)) { e.preventDefault(); depth++; area.classList.add('over'); } });
+  area.addEventListener('dragover', (e) => { if (files(e)) e.preventDefault(); });
+  area.addEventListener('dragleave', (e) => { if (files(e) && --depth <= 0) leave(); });
   area.addEventListener('drop', async (e) => {
+    if (!files(e)) return;
     e.preventDefault();
     leave();
     onchoose(await dropped(e.dataTransfer));
@@ -68,9 +70,10 @@ export function folderChooser(label, onchoose, { kind = 'primary', symbol = 'pic
 const asIs = (file) => (file.type.startsWith('image/') ? file : new Blob([file], { type: 'application/octet-stream' }));
 
 /* Send all; resolves to { set, refused: [{ path, why }] }. A picture that cannot be read is told of, the others go on.
- * onprogress({ done, total, refused }). Whoever aborts `signal` gets an AbortError, and the set is removed. */
-export async function sendSet({ name, items }, { onprogress = () => {}, signal, hours } = {}) {
-  const set = await call('POST', '/v1/sets', { json: { name: (name || '').slice(0, 60), hours }, signal });
+ * onprogress({ done, total, refused }). Whoever aborts `signal` gets an AbortError, and the set is removed. `into`: a set that there
+ * is, which takes the pictures and stays. */
+export async function sendSet({ name, items }, { onprogress = () => {}, signal, hours, into } = {}) {
+  const set = into || await call('POST', '/v1/sets', { json: { name: (name || '').slice(0, 60), hours }, signal });
   const refused = [], queue = [...items];
   let done = 0;
   async function send({ path, file }) {
@@ -92,7 +95,7 @@ export async function sendSet({ name, items }, { onprogress = () => {}, signal, 
     await Promise.all(Array.from({ length: AT_ONCE }, worker));
   } catch (e) {
     queue.length = 0;
-    await call('DELETE', `/v1/sets/${set.id}`).catch(() => {});
+    if (!into) await call('DELETE', `/v1/sets/${set.id}`).catch(() => {});
     throw e;
   }
   return { set: await call('GET', `/v1/sets/${set.id}`), refused };

@@ -13,6 +13,7 @@
 
 #include <mien/cluster.h>
 #include <mien/face.h>
+#include <mien/quality.h>
 #include <stdint.h>
 
 MIEN_BEGIN_DECLS
@@ -49,6 +50,7 @@ typedef struct mien_album_new_face {
     const float *vec;    /**< [dim] unit vector */
     const uint8_t *crop; /**< a small picture of the face to keep, in any format, at most 1 MiB; NULL: none */
     size_t crop_bytes;
+    const mien_quality *measured; /**< to keep, for mien_album_quality(); NULL: nothing */
 } mien_album_new_face;
 
 /** Ask whether the album holds this very picture. */
@@ -76,6 +78,10 @@ MIEN_API MIEN_MUST_USE mien_status mien_album_vector(mien_album *album, int64_t 
  *  @ownership *ret_data is freed with mien_image_data_free() */
 MIEN_API MIEN_MUST_USE mien_status mien_album_crop(mien_album *album, int64_t face, uint8_t **ret_data,
                                                    size_t *ret_bytes, mien_error *err);
+/** What was measured on a face when it was added.
+ *  @return MIEN_OK; E_NOT_FOUND: no such face, or nothing was kept */
+MIEN_API MIEN_MUST_USE mien_status mien_album_quality(mien_album *album, int64_t face, mien_quality *ret,
+                                                      mien_error *err);
 
 /** Count faces: all, and those of no group. */
 MIEN_API MIEN_MUST_USE mien_status mien_album_count(mien_album *album, size_t *ret_faces, size_t *ret_free,
@@ -151,10 +157,18 @@ MIEN_API MIEN_MUST_USE mien_status mien_album_merge(mien_album *album, int64_t i
 /** Faces, of any groups or none, make a new group; they never join again the groups that they leave. */
 MIEN_API MIEN_MUST_USE mien_status mien_album_split(mien_album *album, const int64_t *faces, size_t n,
                                                     int64_t *ret_group, mien_error *err);
+/** Faces, of other groups or none, are that group's person: they join it, though it was said that they are
+ * not, and never join again the groups that they leave. */
+MIEN_API MIEN_MUST_USE mien_status mien_album_give(mien_album *album, int64_t group, const int64_t *faces,
+                                                   size_t n, mien_error *err);
 /** Take back the last correction that has not been taken back. E_NOT_FOUND when there is none.
  *  @param ret_what  one line for people without names, [capacity]; NULL */
 MIEN_API MIEN_MUST_USE mien_status mien_album_undo(mien_album *album, char *ret_what, size_t capacity,
                                                    mien_error *err);
+/** Say what mien_album_undo() would take back, without doing it. E_NOT_FOUND when there is nothing.
+ *  @param ret_what  as there; "" when not found */
+MIEN_API MIEN_MUST_USE mien_status mien_album_undo_next(mien_album *album, char *ret_what, size_t capacity,
+                                                        mien_error *err);
 
 MIEN_END_DECLS
 

@@ -59,6 +59,9 @@ static mien_status add_face(mien_album *a, int64_t picture, const mien_album_new
     if (!st && f->crop)
         st = mien__album_run(a, err, "INSERT INTO crop VALUES(?, ?)", "ib", id, (const void *)f->crop,
                              f->crop_bytes);
+    if (!st && f->measured)
+        st = mien__album_run(a, err, "INSERT INTO measured VALUES(?, ?)", "ib", id, (const void *)f->measured,
+                             sizeof *f->measured);
     return st;
 }
 
@@ -156,6 +159,14 @@ mien_status mien_album_crop(mien_album *album, int64_t face, uint8_t **ret_data,
     if (!album || !ret_data || !ret_bytes)
         return mien__fail(err, MIEN_E_ARG, "album: a pointer is NULL");
     return blob_of(album, "SELECT data FROM crop WHERE face = ?", face, NULL, 0, ret_data, ret_bytes, err);
+}
+
+mien_status mien_album_quality(mien_album *album, int64_t face, mien_quality *ret, mien_error *err)
+{
+    if (!album || !ret)
+        return mien__fail(err, MIEN_E_ARG, "album: a pointer is NULL");
+    return blob_of(album, "SELECT quality FROM measured WHERE face = ?", face, ret, sizeof *ret, NULL, NULL,
+                   err);
 }
 
 mien_status mien_album_pictures(mien_album *album, mien_album_picture_fn fn, void *user, mien_error *err)

@@ -40,7 +40,11 @@ static const char *const schema[] = {
     /* since version 2 */
     "CREATE TABLE crop(face INTEGER PRIMARY KEY REFERENCES face ON DELETE CASCADE, data BLOB NOT NULL) "
     "STRICT",
+    "CREATE TABLE measured(face INTEGER PRIMARY KEY REFERENCES face ON DELETE CASCADE, quality BLOB NOT "
+    "NULL) "
+    "STRICT",
 };
+enum { NEW_IN_2 = 2 }; /* the last so many */
 
 /* ---- errors ---- */
 
@@ -170,7 +174,7 @@ static mien_status make_schema(mien_album *a, const char *model, mien_error *err
     return st;
 }
 
-/* Version 1 had no small pictures of faces. */
+/* Version 1 kept no small pictures of faces, and nothing that was measured on them. */
 static mien_status migrate(mien_album *a, mien_error *err)
 {
     int64_t id = 0, version = 0;
@@ -179,7 +183,8 @@ static mien_status migrate(mien_album *a, mien_error *err)
         st = mien__album_int(a, err, &version, "PRAGMA user_version", "");
     if (st || id != APPLICATION_ID || version != 1)
         return st;
-    st = mien__album_run(a, err, schema[MIEN_COUNTOF(schema) - 1], "");
+    for (size_t i = MIEN_COUNTOF(schema) - NEW_IN_2; i < MIEN_COUNTOF(schema) && !st; i++)
+        st = mien__album_run(a, err, schema[i], "");
     return st ? st : mien__album_run(a, err, "PRAGMA user_version = 2", "");
 }
 
@@ -240,8 +245,11 @@ static mien_status connect(mien_album *a, const char *path, const char *model, m
         rc = sqlite3_exec(a->db, pragmas, NULL, NULL, NULL);
     if (rc != SQLITE_OK)
         return mien__album_fail(a, rc, err);
-    int64_t n = 0;
-    st = mien__album_begin(a, err);
+    int64_t n = 0, version = 0;
+    st = mien__album_int(a, err, &version, "PRAGMA user_version", "");
+    if (!st) /* only making and migrating write: an album in which somebody groups faces can be opened and
+                read */
+        st = version < VERSION ? mien__album_begin(a, err) : mien__album_run(a, err, "BEGIN", "");
     if (st)
         return st;
     st = mien__album_int(a, err, &n, "SELECT count(*) FROM sqlite_schema", "");

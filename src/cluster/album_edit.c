@@ -277,3 +277,39 @@ mien_status mien_album_split(mien_album *album, const int64_t *faces, size_t n, 
         *ret_group = group;
     return st;
 }
+
+/* ---- these are that person ---- */
+
+static mien_status give(mien_album *a, int64_t group, const int64_t *faces, size_t n, mien_error *err)
+{
+    mien_status st = mien__album_group_exists(a, group, err);
+    if (!st)
+        st = keep(a, group, err);
+    for (size_t i = 0; i < n && !st; i++) {
+        int64_t now = 0, refused = 0;
+        st = group_of(a, faces[i], &now, err);
+        if (st || now == group)
+            continue;
+        st = mien__album_int(a, err, &refused, "SELECT count(*) FROM refusal WHERE face = ? AND person = ?",
+                             "ii", faces[i], group);
+        if (!st && refused)
+            st = admit(a, faces[i], group, 0, err);
+        if (!st && now)
+            st = refuse(a, faces[i], now, err);
+        if (!st && now)
+            st = keep(a, now, err);
+        if (!st)
+            st = move(a, faces[i], now, group, err);
+    }
+    return st;
+}
+
+mien_status mien_album_give(mien_album *album, int64_t group, const int64_t *faces, size_t n, mien_error *err)
+{
+    char what[96];
+    if (!faces || !n)
+        return mien__fail(err, MIEN_E_ARG, "album: no faces to give");
+    snprintf(what, sizeof what, "%zu face%s given to group %lld", n, n == 1 ? "" : "s", (long long)group);
+    const mien_status st = begin_step(album, what, err);
+    return st ? st : mien__album_end(album, give(album, group, faces, n, err), err);
+}

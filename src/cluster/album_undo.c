@@ -110,3 +110,29 @@ mien_status mien_album_undo(mien_album *album, char *ret_what, size_t capacity, 
     }
     return st;
 }
+
+mien_status mien_album_undo_next(mien_album *album, char *ret_what, size_t capacity, mien_error *err)
+{
+    sqlite3_stmt *s = NULL;
+    bool row = false;
+    if (!album || !ret_what || !capacity)
+        return mien__fail(err, MIEN_E_ARG, "album: a pointer is NULL");
+    ret_what[0] = '\0';
+    mien_status st = mien__album_query(
+        album, err, &s,
+        "SELECT text FROM undo WHERE kind = 0 AND step = (SELECT max(step) FROM undo) LIMIT 1", "");
+    if (!st)
+        st = mien__album_next(album, s, &row, err);
+    if (!st && !row)
+        st = mien__fail(err, MIEN_E_NOT_FOUND, "%s: nothing to take back", album->path);
+    const char *const text = st ? NULL : (const char *)sqlite3_column_text(s, 0);
+    if (!st && !text)
+        st = mien__album_fail(album, SQLITE_NOMEM, err);
+    if (!st) {
+        const size_t n = strnlen(text, capacity - 1);
+        memcpy(ret_what, text, n);
+        ret_what[n] = '\0';
+    }
+    sqlite3_finalize(s);
+    return st;
+}

@@ -11,8 +11,9 @@
  * threads' world at once: it keeps no file, handler or allocator hook of the host, and uses malloc and dlopen
  * only as far as the C library makes them safe in a forked child (glibc does; so does musl since 1.2.2).
  * Memory of the host is readable in the child, which has no way to send it anywhere but back.
- *   - a few slots with a lock each, so that threads decode side by side; libheif has one of its own, because
- *     only that worker ever loads it.
+ *   - slots with a lock each, so that threads decode side by side. The first that is free is taken, so no
+ * more workers are made than there are threads that decode at once. libheif has a slot of its own, because
+ * only that worker ever loads it.
  *   - the child's CPU time is limited from here per picture; a picture that waits is ended by the clock.
  * A host that forks after the first sandboxed picture gets workers of its own (the owner's pid is kept).
  */
@@ -31,7 +32,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PLAIN_SLOTS = 4, SLOTS = PLAIN_SLOTS + 1, PAGE = 4096 };
+enum { PLAIN_SLOTS = 16, SLOTS = PLAIN_SLOTS + 1, PAGE = 4096 };
 enum { CPU_MAX_S = 60, WAIT_MAX_MS = 90 * 1000 };
 static const size_t warm_bytes = (size_t)8 << 20; /* shared memory kept between pictures */
 static const size_t spare_bytes = (size_t)256
@@ -52,7 +53,8 @@ typedef struct slot {
     {                                                         \
         PTHREAD_MUTEX_INITIALIZER, 0, 0, -1, NULL, 0, 0, NULL \
     }
-static slot slots[SLOTS] = { SLOT_INIT, SLOT_INIT, SLOT_INIT, SLOT_INIT, SLOT_INIT };
+#define SLOTS_INIT_4 SLOT_INIT, SLOT_INIT, SLOT_INIT, SLOT_INIT
+static slot slots[SLOTS] = { SLOTS_INIT_4, SLOTS_INIT_4, SLOTS_INIT_4, SLOTS_INIT_4, SLOT_INIT };
 
 /* ---- a worker's beginning and end ---- */
 

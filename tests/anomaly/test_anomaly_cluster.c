@@ -43,6 +43,7 @@ static mien_status use_album(void *ctx, mien_error *err)
     const mien_album_person person = { "Ann", vecs[1] };
     o.link = 0.4;
     o.pair = 0.5;
+    char what[64];
     mien_status st = mien_album_open(NULL, "model", DIM, &a, err);
     for (int i = 0; i < N && !st; i++) {
         char name[8] = { (char)('a' + i), 0 };
@@ -56,6 +57,10 @@ static mien_status use_album(void *ctx, mien_error *err)
         st = mien_album_merge(a, 1, 2, err);
     if (!st)
         st = mien_album_split(a, (const int64_t[]){ 1 }, 1, NULL, err);
+    if (!st)
+        st = mien_album_give(a, 1, (const int64_t[]){ 1 }, 1, err);
+    if (!st)
+        st = mien_album_undo_next(a, what, sizeof what, err);
     if (!st)
         st = mien_album_undo(a, NULL, 0, err);
     if (!st)

@@ -196,6 +196,8 @@ class Api(unittest.TestCase):
         self.assertEqual(self.c.get("/v1/people/%d" % a.json["person"]).json["faces"], 1)
         other = self.c.post("/v1/people", body={"name": "Other"}, headers={"Idempotency-Key": "k1"})
         self.assertEqual(other.code, "IDEMPOTENCY_KEY_REUSED")
+        token = self.c.post("/v1/keys", body={"name": "x", "scopes": "read"}, headers={"Idempotency-Key": "k2"})
+        self.assertEqual((token.status, token.code), (400, "BAD_ARGUMENT"))  # its answer would be remembered
 
     # ---- the server ----
 

@@ -6,10 +6,23 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
 static char path[64];
+static time_t jump_s; /* what the wall clock is wrong by */
+
+/* The program's own clock_gettime() takes the C library's place: a wall clock that tests put back and forth.
+ */
+int clock_gettime(clockid_t clock, struct timespec *ret)
+{
+    const int rc = (int)syscall(SYS_clock_gettime, clock, ret);
+    if (clock == CLOCK_REALTIME)
+        ret->tv_sec += jump_s;
+    return rc;
+}
 
 static keys *opened(void)
 {
@@ -23,6 +36,7 @@ static keys *opened(void)
 static int fresh(void **state)
 {
     (void)state;
+    jump_s = 0;
     snprintf(path, sizeof path, "/tmp/mien-keys-%d.db", (int)getpid());
     unlink(path);
     return 0;
@@ -159,6 +173,69 @@ static void repeated_write_gets_the_first_answer(void **state)
     keys_close(k);
 }
 
+enum { HOUR_S = 3600, YEAR_S = 31536000 };
+
+static void clock_jumps_revive_no_key(void **state)
+{
+    char token[KEY_TOKEN_BYTES];
+    const key_info what = { .name = "brief", .scopes = KEY_READ, .expires_ms = keys_now_ms() + 100 };
+    key_info got;
+    int64_t id = 0;
+    (void)state;
+    keys *k = opened();
+    assert_true(keys_make(k, &what, token, &id));
+    assert_true(keys_check(k, token, &got));
+    jump_s = YEAR_S;
+    assert_false(keys_check(k, token, &got));
+    jump_s = 0; /* put right: it is a date, and it has not come yet */
+    assert_true(keys_check(k, token, &got));
+    usleep(150000);
+    assert_false(keys_check(k, token, &got));
+    jump_s = -HOUR_S;
+    assert_false(keys_check(k, token, &got));
+    keys_close(k);
+}
+
+static void clock_jumps_leave_sessions_as_long_as_they_were(void **state)
+{
+    char token[KEY_TOKEN_BYTES], cookie[KEY_TOKEN_BYTES], brief[KEY_TOKEN_BYTES], csrf[44];
+    const key_info what = { .name = "me", .scopes = KEY_ALL };
+    key_info got;
+    int64_t id = 0;
+    (void)state;
+    keys *k = opened();
+    assert_true(keys_make(k, &what, token, &id));
+    assert_true(session_make(k, id, 60000, cookie, csrf));
+    assert_true(session_make(k, id, 100, brief, csrf));
+    jump_s = YEAR_S;
+    assert_true(session_check(k, cookie, &got));
+    assert_true(session_check(k, brief, &got));
+    usleep(150000);
+    jump_s = -HOUR_S;
+    assert_true(session_check(k, cookie, &got));
+    assert_false(session_check(k, brief, &got));
+    keys_close(k);
+}
+
+static void clock_jumps_forget_no_answer(void **state)
+{
+    const uint8_t a[32] = { 1 };
+    char *body = NULL;
+    int status = 0;
+    (void)state;
+    keys *k = opened();
+    assert_int_equal(once_begin(k, 1, "x", a, &status, &body), ONCE_NEW);
+    jump_s = YEAR_S;
+    assert_int_equal(once_begin(k, 1, "x", a, &status, &body), ONCE_RUNNING);
+    once_end(k, 1, "x", 201, "{}", 2);
+    for (int i = 0; i < 2; i++, jump_s = -HOUR_S) {
+        assert_int_equal(once_begin(k, 1, "x", a, &status, &body), ONCE_DONE);
+        assert_string_equal(body, "{}");
+        free(body);
+    }
+    keys_close(k);
+}
+
 static void scopes_are_words(void **state)
 {
     char text[64];
@@ -177,6 +254,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(key_expires_and_adopted_tokens_work, fresh, gone),
         cmocka_unit_test_setup_teardown(session_stands_for_its_key_until_either_ends, fresh, gone),
         cmocka_unit_test_setup_teardown(repeated_write_gets_the_first_answer, fresh, gone),
+        cmocka_unit_test_setup_teardown(clock_jumps_revive_no_key, fresh, gone),
+        cmocka_unit_test_setup_teardown(clock_jumps_leave_sessions_as_long_as_they_were, fresh, gone),
+        cmocka_unit_test_setup_teardown(clock_jumps_forget_no_answer, fresh, gone),
         cmocka_unit_test(scopes_are_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

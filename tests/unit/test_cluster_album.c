@@ -191,6 +191,41 @@ static void merge_and_undo(void **state)
     mien_album_free(a);
 }
 
+static void given_faces_join_and_stay(void **state)
+{
+    (void)state;
+    mien_album *a = open_album(NULL);
+    char what[64];
+    fill(a);
+    group(a, 0);
+    const int64_t g = group_of_face(a, 1), h = group_of_face(a, 2);
+    FAILS(MIEN_E_NOT_FOUND, mien_album_undo_next(a, what, sizeof what, &err));
+    OK(mien_album_not(a, 5, h, &err)); /* what is given joins though it was refused */
+    OK(mien_album_give(a, h, (const int64_t[]){ 5, 3, 3 }, 3, &err));
+    assert_int_equal(group_of_face(a, 5), h);
+    assert_int_equal(group_of_face(a, 3), h);
+    OK(mien_album_undo_next(a, what, sizeof what, &err));
+    assert_non_null(strstr(what, "given"));
+    group(a, 0); /* neither comes back to where it was */
+    assert_int_equal(group_of_face(a, 3), h);
+    OK(mien_album_not(a, 3, h, &err));
+    group(a, 0);
+    assert_int_not_equal(group_of_face(a, 3), g);
+    OK(mien_album_undo(a, NULL, 0, &err));
+    OK(mien_album_undo(a, what, sizeof what, &err));
+    assert_non_null(strstr(what, "given"));
+    assert_int_equal(group_of_face(a, 3), g);
+    assert_int_equal(group_of_face(a, 5), 0);
+    FAILS(MIEN_E_NOT_FOUND, mien_album_give(a, 99, (const int64_t[]){ 3 }, 1, &err));
+    FAILS(MIEN_E_NOT_FOUND, mien_album_give(a, h, (const int64_t[]){ 3, 77 }, 2, &err));
+    assert_int_equal(group_of_face(a, 3), g); /* nothing of it was done */
+    FAILS(MIEN_E_ARG, mien_album_give(a, h, NULL, 0, &err));
+    OK(mien_album_undo(a, NULL, 0, &err)); /* the first "not" */
+    FAILS(MIEN_E_NOT_FOUND, mien_album_undo_next(a, what, sizeof what, &err));
+    assert_string_equal(what, "");
+    mien_album_free(a);
+}
+
 static void split_and_undo(void **state)
 {
     (void)state;
@@ -362,7 +397,9 @@ static void pictures_vectors_and_crops_come_back(void **state)
     mien_album *a = open_album(path);
     face_vec(3, 1, vec);
     const mien_album_picture p = { "a/1.jpg", 1, 1, 640, 480 }, none = { "a/2.jpg", 1, 1, 640, 480 };
-    mien_album_new_face f = { { 0, 0, 10, 10, 0.5f, { { 0 } } }, 0.5f, vec, jpeg, sizeof jpeg };
+    const mien_quality q = { .eye_distance_px = 41, .sharpness = 0.5f, .score = 0.75f };
+    mien_quality seen;
+    mien_album_new_face f = { { 0, 0, 10, 10, 0.5f, { { 0 } } }, 0.5f, vec, jpeg, sizeof jpeg, &q };
     OK(mien_album_add(a, &p, &f, 1, &err));
     OK(mien_album_add(a, &none, NULL, 0, &err));
     OK(mien_album_vector(a, 1, back, &err));
@@ -371,6 +408,8 @@ static void pictures_vectors_and_crops_come_back(void **state)
     assert_int_equal(n, sizeof jpeg);
     assert_memory_equal(data, jpeg, n);
     mien_free(data);
+    OK(mien_album_quality(a, 1, &seen, &err));
+    assert_memory_equal(&seen, &q, sizeof q);
     size_t counts[3] = { 0, 0, 99 }, one[3] = { 0, 0, 1 };
     OK(mien_album_pictures(a, count_pictures, counts, &err));
     assert_int_equal(counts[0], 2);
@@ -380,14 +419,35 @@ static void pictures_vectors_and_crops_come_back(void **state)
     FAILS(MIEN_E_NOT_FOUND, mien_album_vector(a, 2, back, &err));
     f.crop = NULL;
     f.crop_bytes = 0;
+    f.measured = NULL;
     OK(mien_album_add(a, &none, &f, 1, &err));
     FAILS(MIEN_E_NOT_FOUND, mien_album_crop(a, 2, &data, &n, &err));
+    FAILS(MIEN_E_NOT_FOUND, mien_album_quality(a, 2, &seen, &err));
     f.crop = jpeg;
     FAILS(MIEN_E_LIMIT, mien_album_add(a, &none, &f, 1, &err));
     f.crop_bytes = (1 << 20) + 1;
     FAILS(MIEN_E_LIMIT, mien_album_add(a, &none, &f, 1, &err));
     OK(mien_album_remove(a, "a/1.jpg", &err));
     FAILS(MIEN_E_NOT_FOUND, mien_album_crop(a, 1, &data, &n, &err));
+    mien_album_free(a);
+    unlink(path);
+}
+
+static void open_and_read_while_another_writes(void **state)
+{
+    (void)state;
+    sqlite3 *db = NULL;
+    mien_album *a = open_album(path);
+    fill(a);
+    mien_album_free(a);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE; DELETE FROM face", NULL, NULL, NULL), SQLITE_OK);
+    a = open_album(path); /* what was there before */
+    mien_album_list *l = list_of(a);
+    assert_int_equal(l->n_faces, 5);
+    mien_album_list_free(l);
+    assert_int_equal(sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
     mien_album_free(a);
     unlink(path);
 }
@@ -400,8 +460,9 @@ static void open_an_album_of_version_1(void **state)
     add(a, "a.jpg", 1, (const int[]){ 2 }, 1);
     mien_album_free(a);
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "DROP TABLE crop; PRAGMA user_version = 1", NULL, NULL, NULL),
-                     SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(db, "DROP TABLE crop; DROP TABLE measured; PRAGMA user_version = 1", NULL, NULL, NULL),
+        SQLITE_OK);
     sqlite3_close(db);
     a = open_album(path);
     add(a, "b.jpg", 1, (const int[]){ 2 }, 2);
@@ -452,6 +513,7 @@ int main(void)
         cmocka_unit_test(group_new_pictures_join_names_stay),
         cmocka_unit_test(not_is_remembered),
         cmocka_unit_test(merge_and_undo),
+        cmocka_unit_test(given_faces_join_and_stay),
         cmocka_unit_test(split_and_undo),
         cmocka_unit_test(people_give_their_names),
         cmocka_unit_test(remove_leaves_no_vector),
@@ -459,6 +521,7 @@ int main(void)
         cmocka_unit_test(open_with_a_trigger_returns_format),
         cmocka_unit_test(add_bad_face_returns_arg),
         cmocka_unit_test(pictures_vectors_and_crops_come_back),
+        cmocka_unit_test(open_and_read_while_another_writes),
         cmocka_unit_test(open_an_album_of_version_1),
         cmocka_unit_test(undo_history_is_bounded),
     };
