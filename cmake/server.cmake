@@ -6,6 +6,6 @@ if(MICROHTTPD_FOUND AND GNUTLS_FOUND)
   file(GLOB SERVER_SOURCES CONFIGURE_DEPENDS server/*.c)
   add_library(mien_server STATIC ${SERVER_SOURCES} ${WEB_DIR}/web_files.c $<TARGET_OBJECTS:mien_web>)
   target_include_directories(mien_server PRIVATE include server)
-  target_link_libraries(mien_server PUBLIC mien_static PkgConfig::MICROHTTPD PkgConfig::GNUTLS PkgConfig::JANSSON
+  target_link_libraries(mien_server PUBLIC mien_train PkgConfig::MICROHTTPD PkgConfig::GNUTLS PkgConfig::JANSSON
     PkgConfig::SODIUM PkgConfig::SQLITE Threads::Threads PRIVATE mien_flags)
 endif()

@@ -169,6 +169,8 @@ api_server *server_start(const server_opts *opts, char ret_admin[80], char *faul
         ok = false;
     }
     ok = ok && collections_unlock(s, fault, capacity);
+    if (ok)
+        train_work_clean(s);
     ok = ok && first_key(s, ret_admin, fault, capacity) && jobs_start(s, fault, capacity) &&
          start_http(s, fault, capacity);
     if (ok)

@@ -122,6 +122,10 @@ void events_free(events *e);
 /* Tell who listens; takes data, an object. */
 void events_say(api_server *s, const char *collection, const char *type, json_t *data);
 
+/* ---- train_run.c ---- */
+/* Remove the crops that a server which was killed has left. */
+void train_work_clean(api_server *s);
+
 /* ---- metrics.c ---- */
 metrics *metrics_new(void);
 void metrics_free(metrics *m);

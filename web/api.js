@@ -55,6 +55,7 @@ export async function call(method, path, options = {}) {
       throw e;
     }
     if (answer.status === 204) return null;
+    if (options.blob) return answer.blob();
     return (answer.headers.get('Content-Type') || '').startsWith('application/json') ? answer.json() : answer.text();
   }
 }

@@ -7,6 +7,7 @@ import { peoplePage } from './people.js';
 import { personPage } from './person.js';
 import { evaluatePage } from './evaluate.js';
 import { albumPage } from './album.js';
+import { trainPage } from './train.js';
 import { settingsPage } from './settings.js';
 
 const app = document.getElementById('app');
@@ -17,6 +18,7 @@ const pages = [
   { path: 'people', title: 'People', scope: 'read', show: (main, id, ...rest) => (id ? personPage(main, Number(id)) : peoplePage(main, ...rest)) },
   { path: 'album', title: 'Album', scope: 'enrol', show: albumPage },
   { path: 'evaluate', title: 'Evaluate', scope: 'admin', show: evaluatePage },
+  { path: 'train', title: 'Train', scope: 'admin', show: trainPage },
   { path: 'settings', title: 'Settings', scope: 'read', show: settingsPage },
 ];
 

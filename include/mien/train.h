@@ -8,6 +8,7 @@
 #ifndef MIEN_TRAIN_H
 #define MIEN_TRAIN_H
 
+#include <mien/eval.h>
 #include <mien/face.h>
 
 MIEN_BEGIN_DECLS
@@ -17,8 +18,9 @@ typedef struct mien_train_state {
     const char *phase;    /**< "finding faces", "teacher", "training", "validating" */
     uint64_t done, total; /**< of the phase: pictures, or steps */
     int epoch, epochs;
-    double loss;  /**< running average; NaN before the first step */
-    double score; /**< last validation's score; NaN before the first */
+    double loss;          /**< running average; NaN before the first step */
+    double score;         /**< last validation's score; NaN before the first */
+    uint64_t validations; /**< of this call so far */
     double lr;
     double images_per_s;
     double seconds_left; /**< NaN while unknown */
@@ -84,12 +86,25 @@ typedef struct mien_train_opts {
  *  @since 0.1 */
 MIEN_API void mien_train_opts_init(mien_train_opts *opts);
 
+/** A model measured on held-out people. Rates have 95 % intervals, bootstrap over people. */
+typedef struct mien_train_figures {
+    mien_eval_rate fnmr[2]; /**< false non-match rate at FAR 1e-2 and 1e-3 */
+    int supported[2];       /**< 0: too few pairs of strangers for that FAR (rule of three), a tendency */
+    double eer, auc;
+    mien_eval_rate
+        accuracy; /**< nearest of the held-out people; NaN where fewer than two have two pictures */
+} mien_train_figures;
+
 typedef struct mien_train_result {
     uint64_t steps;
     double seconds, loss, score;
     int stopped_early;
     int better; /**< fine-tuning: 1 shown better on held-out people, 0 not shown, -1 worse */
     size_t n_train, n_val, n_people, n_left_out, n_duplicates;
+    int measured; /**< 1: `after` is filled; of a model that was tuned `before` and `change` too */
+    mien_train_figures before, after; /**< of the model tuned from, and of the new one */
+    mien_eval_rate change;            /**< of FNMR at FAR 1e-2, after less before, both resampled together */
+    size_t n_val_people, n_val_mated; /**< people held out; those with two pictures or more */
     char summary[4096]; /**< plain text: before and after with intervals, and the verdict; empty when not
                            measured */
 } mien_train_result;

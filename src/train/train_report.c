@@ -49,6 +49,32 @@ static mien_status measure(conclusion *c, const mien_model *before, const mien_m
     return MIEN_OK;
 }
 
+static mien_train_figures figures_of(const mien__validation *v)
+{
+    mien_train_figures f = { .eer = v->open.eer, .auc = v->open.auc, .accuracy = { NAN, NAN, NAN } };
+    for (int i = 0; i < MIEN__VAL_FARS; i++) {
+        f.fnmr[i] = v->open.at[i].fnmr;
+        f.supported[i] = v->open.at[i].supported;
+    }
+    if (v->closed.done)
+        f.accuracy = v->closed.accuracy;
+    return f;
+}
+
+static void give_figures(const conclusion *c, mien_train_result *ret)
+{
+    ret->measured = c->measured;
+    if (c->measured) {
+        ret->after = figures_of(&c->after);
+        ret->n_val_people = c->after.open.n_people;
+        ret->n_val_mated = c->after.open.n_mated_people;
+    }
+    if (c->compared) {
+        ret->before = figures_of(&c->before);
+        ret->change = c->comparison.difference;
+    }
+}
+
 /* ---- examples of errors ---- */
 
 typedef struct worst {
@@ -221,6 +247,7 @@ mien_status mien__train_conclude(const mien_train_opts *o, mien__embed_task *t, 
     if (mien__embed_task_labelled(t) && ((st = measure(&c, before, after, err)) ||
                                          (st = summarise(&c, ret, err)) || (st = find_examples(&c, err))))
         goto done;
+    give_figures(&c, ret);
     if (c.compared) {
         ret->better = c.comparison.verdict == MIEN__BETTER ? 1 : c.comparison.verdict == MIEN__WORSE ? -1 : 0;
         outcome = ret->better > 0 ? "The tuned model is better on people it was not trained on."

@@ -99,7 +99,7 @@ static mien_status one_step(mien__loop *l, double lr, double *ret_loss, double *
     return MIEN_OK;
 }
 
-static double score_now(const mien__loop *l)
+static double best_score(const mien__loop *l)
 {
     return l->s.validated ? l->s.best_score : NAN;
 }
@@ -113,17 +113,19 @@ static bool report(mien__loop *l, const char *phase, double lr)
         l->window_step = l->s.step;
     }
     const double batch = (double)l->task->batch * (l->o->accumulate > 1 ? l->o->accumulate : 1);
-    const mien_train_state state = { .phase = phase,
-                                     .done = l->s.step,
-                                     .total = l->total_steps,
-                                     .epoch = (int)(l->s.step / l->epoch_steps) + 1,
-                                     .epochs = l->o->epochs,
-                                     .loss = l->s.loss_average,
-                                     .score = score_now(l),
-                                     .lr = lr,
-                                     .images_per_s = l->rate * batch,
-                                     .seconds_left =
-                                         l->rate > 0 ? (double)(l->total_steps - l->s.step) / l->rate : NAN };
+    const mien_train_state state = {
+        .phase = phase,
+        .done = l->s.step,
+        .total = l->total_steps,
+        .epoch = l->s.step < l->total_steps ? (int)(l->s.step / l->epoch_steps) + 1 : l->o->epochs,
+        .epochs = l->o->epochs,
+        .loss = l->s.loss_average,
+        .score = l->score,
+        .validations = l->validations,
+        .lr = lr,
+        .images_per_s = l->rate * batch,
+        .seconds_left = l->rate > 0 ? (double)(l->total_steps - l->s.step) / l->rate : NAN
+    };
     return l->o->progress && l->o->progress(&state, l->o->user) != 0;
 }
 
@@ -173,6 +175,8 @@ static mien_status validate(mien__loop *l, mien_error *err)
     mien__parts_add(&front, "score", score);
     if ((st = log_line(l, &front, &parts, l->task->validation ? *l->task->validation : NULL, err)))
         goto done;
+    l->score = score;
+    l->validations++;
     l->s.since_best++;
     if (!l->s.validated || score > l->s.best_score || isnan(l->s.best_score)) {
         if ((st = mien__loop_path(l, "best.mien", path, err)) || (st = mien_model_save(model, path, err)))
@@ -201,6 +205,7 @@ static mien_status end_epoch(mien__loop *l, bool *ret_stop, mien_error *err)
         report(l, "validating", 0.0);
         if ((st = validate(l, err)))
             return st;
+        report(l, "validating", 0.0); /* with its score: after the last epoch nothing else would tell it */
         *ret_stop = l->o->patience > 0 && l->s.since_best >= l->o->patience;
     }
     return mien__loop_save(l, err);
@@ -272,7 +277,7 @@ mien_status mien__train_loop(mien__net *net, const mien__task *task, const mien_
         st = run(&l, ret, err);
     ret->steps = l.s.step;
     ret->best_step = l.s.best_step;
-    ret->best_score = score_now(&l);
+    ret->best_score = best_score(&l);
     ret->last_loss = l.s.loss_average;
     ret->seconds = l.s.seconds;
     if (!st && !l.best) {

@@ -31,6 +31,8 @@ typedef struct mien__loop {
     mien_model *best;
     mien__runlog *log;
     double started, last_checkpoint, window_start, rate;
+    double score; /* of the last validation; NaN before the first */
+    uint64_t validations;
     uint64_t window_step;
     int bad;    /* steps in a row without a finite loss */
     bool asked; /* progress wants the run to stop */

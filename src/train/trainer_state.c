@@ -133,6 +133,7 @@ mien_status mien__loop_open(mien__loop *l, mien_error *err)
         return st;
     if (l->o->resume && (st = read_checkpoint(l, err)))
         return st;
+    l->score = l->s.validated ? l->s.best_score : NAN; /* resumed: the best of before stands for the last */
     st = mien__runlog_open(path, l->o->resume ? &l->s.step : NULL, &l->log, err);
     l->started = l->last_checkpoint = l->window_start = mien__now_ms();
     l->window_step = l->s.step;

@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { evaluateSteps } from './evaluate.mjs';
 import { albumSteps } from './album.mjs';
+import { trainSteps } from './train.mjs';
 import { cameraFile, check, findChromium, load, noSerious, root, sample, startServer, Watch } from './world.mjs';
 
 const mien = path.resolve(process.argv[2] || 'build/release/mien');
@@ -382,6 +383,7 @@ try {
   const tools = { page, step, go, button, dialog, choose, look, check, toast, refused, sample, root };
   await albumSteps(tools);
   await evaluateSteps(tools);
+  await trainSteps(tools);
 
   await step('the keyboard is enough', async () => {
     await go('recognise');

@@ -92,16 +92,26 @@ typedef struct wish {
     int accumulate;
     const char *print;
     double ema;
+    double scores[EPOCHS + 1]; /* as progress told them */
+    uint64_t validations;
 } wish;
 
 static int progress(const mien_train_state *s, void *user)
 {
-    const wish *w = user;
+    wish *w = user;
+    if (s->validations != w->validations) {
+        assert_string_equal(s->phase, "validating");
+        assert_int_equal(s->validations, w->validations + 1);
+        if (!w->resume)
+            assert_int_equal(s->done, s->validations * PER_EPOCH);
+        w->scores[w->validations++] = s->score;
+    }
     return w->stop_at && !strcmp(s->phase, "training") && s->done == w->stop_at;
 }
 
-static outcome run_loop(counting *c, wish w)
+static outcome run_wish(counting *c, wish *to)
 {
+    const wish w = *to;
     outcome o = { .err = MIEN_ERROR_INIT };
     mien_model_info info = mien__model_info_empty();
     mien__graph *g = tiny();
@@ -127,7 +137,7 @@ static outcome run_loop(counting *c, wish w)
         .resume = w.resume,
         .fingerprint = w.print ? w.print : "same",
         .progress = progress,
-        .user = &w,
+        .user = to,
     };
     assert_int_equal(mien__net_new(g, &no, &n, NULL), MIEN_OK);
     o.st = mien__train_loop(n, &task, &lo, &model, &o.result, &o.err);
@@ -144,6 +154,11 @@ static outcome run_loop(counting *c, wish w)
     mien__net_free(n);
     mien__graph_free(g);
     return o;
+}
+
+static outcome run_loop(counting *c, wish w)
+{
+    return run_wish(c, &w);
 }
 
 static void assert_same_file(const char *a, const char *b)
@@ -168,6 +183,22 @@ static uint64_t checkpoint_step(const char *dir)
     memcpy(&step, m.data + MIEN__CKPT_HEADER + n * MIEN__CKPT_ROW + 65, sizeof step);
     mien__file_map_close(&m);
     return step;
+}
+
+static void progress_tells_the_score_of_each_validation_not_the_best(void **state)
+{
+    (void)state;
+    char dir[64];
+    dir_make(dir);
+    counting c = { .best_at = PER_EPOCH };
+    wish w = { .dir = dir };
+    const outcome o = run_wish(&c, &w);
+    assert_int_equal(o.st, MIEN_OK);
+    assert_int_equal(w.validations, EPOCHS);
+    for (int i = 0; i < EPOCHS; i++)
+        assert_true(w.scores[i] == -(double)(i * PER_EPOCH));
+    assert_true(o.result.best_score == 0.0);
+    dir_drop(dir);
 }
 
 static void loss_without_a_number_ends_the_run_and_keeps_the_checkpoint(void **state)
@@ -292,6 +323,7 @@ static void full_disk_keeps_the_last_checkpoint(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(progress_tells_the_score_of_each_validation_not_the_best),
         cmocka_unit_test(loss_without_a_number_ends_the_run_and_keeps_the_checkpoint),
         cmocka_unit_test(loss_without_a_number_at_the_end_is_no_success),
         cmocka_unit_test(one_bad_batch_leaves_no_trace_in_running_averages),
