@@ -339,8 +339,6 @@ try {
     await door.context().close();
   });
 
-  await evaluateSteps({ page, step, go, button, dialog, choose, look, check, toast, refused, sample, root });
-
   await step('settings', async () => {
     await go('settings/models');
     await page.getByText('Licence').first().waitFor();
