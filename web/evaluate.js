@@ -155,7 +155,7 @@ async function startPage(main) {
     card.show(what, 0, folder.items.length);
     fill(place, card.element);
     try {
-      const { set, refused } = await sendSet(folder, { signal: sending.signal, onprogress: (p) => card.show(what, p.done, p.total,
+      const { set, refused } = await sendSet(folder, { purpose: 'evaluate', signal: sending.signal, onprogress: (p) => card.show(what, p.done, p.total,
         `${number(p.done)} of ${number(p.total)}${p.refused ? `, ${number(p.refused)} could not be read` : ''}`) });
       if (refused.length) toast(`${plural(refused.length, 'picture')} could not be read, among them ${refused[0].path}: ${sentence(refused[0].why)}`, { kind: 'error' });
       sending = null;
