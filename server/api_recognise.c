@@ -66,6 +66,26 @@ static json_t *decision_json(api_call *c, const mien_decision *d)
                      words);
 }
 
+/* By the collection's own calibration, where it has one that supports the rate; else by the model's table. */
+static mien_status decide_pair(api_call *c, double similarity, double fmr, mien_decision *ret, mien_error *err)
+{
+    const mien_model *model = c->server->embed;
+    const mien_curve *curve = collection_curve(c);
+    const double rate = fmr > 0 ? fmr : mien_model_info_of(model)->default_fmr;
+    mien_estimate threshold, here;
+    if (!curve_is_own(c->server, curve) || mien_curve_threshold(curve, rate, &threshold, NULL) ||
+        mien_curve_fmr(curve, similarity, &here, NULL))
+        return mien_decide(model, similarity, fmr, ret, err);
+    *ret = (mien_decision){ .similarity = similarity,
+                            .distance = mien_distance_of(similarity),
+                            .threshold = threshold.value,
+                            .fmr = rate,
+                            .score_fmr = here.value,
+                            .score_fmr_bound = here.bound,
+                            .same = similarity >= threshold.value };
+    return MIEN_OK;
+}
+
 static bool one_face(api_call *c, const char *field, seen *ret)
 {
     if (!see(c, field, 0, ret))
@@ -89,7 +109,7 @@ static void run_compare(api_call *c)
         !(vec[0] = seen_embed(c, &s[0], 0)) || !(vec[1] = seen_embed(c, &s[1], 0)))
         goto done;
     const size_t dim = (size_t)mien_model_info_of(c->server->embed)->embedding_len;
-    if (mien_decide(c->server->embed, mien_cosine(vec[0], vec[1], dim), fmr, &d, &err)) {
+    if (decide_pair(c, mien_cosine(vec[0], vec[1], dim), fmr, &d, &err)) {
         api_fail_status(c, &err);
         goto done;
     }
@@ -268,7 +288,7 @@ static void run_verify(api_call *c)
         goto done;
     }
     if (mien_gallery_template(g, person, template, &err) ||
-        mien_decide(c->server->embed, mien_cosine(probe, template, dim), fmr, &d, &err)) {
+        decide_pair(c, mien_cosine(probe, template, dim), fmr, &d, &err)) {
         api_fail_status(c, &err);
         goto done;
     }

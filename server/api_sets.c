@@ -45,7 +45,7 @@ static json_t *set_json(mien_album *album, const set_info *i, mien_error *err)
     counts k = { 0 };
     if (mien_album_pictures(album, count, &k, err))
         return NULL;
-    return json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I}", "id", i->id, "name", i->name, "created_ms",
+    return json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I}", "id", i->id, "name", i->name, "purpose", i->purpose, "created_ms",
                      (json_int_t)i->created_ms, "expires_ms", (json_int_t)i->expires_ms, "pictures",
                      (json_int_t)k.pictures, "without_face", (json_int_t)k.no_face, "faces", (json_int_t)k.faces,
                      "people", (json_int_t)k.people);
@@ -100,12 +100,13 @@ static void run_make(api_call *c)
     set_info info;
     mien_album *album = NULL;
     mien_error err = MIEN_ERROR_INIT;
-    const char *name = api_text(c, "name");
+    const char *name = api_text(c, "name"), *purpose = api_text(c, "purpose");
     listing l = { c, NULL, 0 };
     if (!api_arg_int(c, "hours", 1, MAX_HOURS, HOURS, &hours))
         return;
-    if (name && strlen(name) >= SET_NAME_BYTES) {
-        api_fail(c, 400, "BAD_ARGUMENT", "a set's name has at most %d bytes", SET_NAME_BYTES - 1);
+    if ((name && strlen(name) >= SET_NAME_BYTES) || (purpose && strlen(purpose) >= SET_PURPOSE_BYTES)) {
+        api_fail(c, 400, "BAD_ARGUMENT", "a set's name has at most %d bytes, its purpose %d", SET_NAME_BYTES - 1,
+                 SET_PURPOSE_BYTES - 1);
         return;
     }
     sets_each(c->server, add_set, &l);
@@ -113,7 +114,7 @@ static void run_make(api_call *c)
         api_fail(c, 429, "TOO_MANY_SETS", "this key has %d sets: remove some", MAX_SETS);
         return;
     }
-    mien_status st = set_make(c->server, &c->key, name ? name : "", hours * 3600 * 1000, &info, &err);
+    mien_status st = set_make(c->server, &c->key, name ? name : "", purpose ? purpose : "", hours * 3600 * 1000, &info, &err);
     if (!st)
         st = set_open(c->server, &c->key, info.id, &album, NULL, &err);
     if (st)

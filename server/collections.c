@@ -286,11 +286,15 @@ const mien_curve *collection_curve(api_call *c)
     return collection_curve_of(c->server, c->collection);
 }
 
+/* A collection that cannot be opened has the model's: who needs its people is told why. */
 const mien_curve *collection_curve_of(api_server *s, const char *name)
 {
+    api_collection *found = NULL;
+    bool gone = false;
+    mien_error err = MIEN_ERROR_INIT;
     pthread_mutex_lock(&s->collections.lock);
-    const api_collection *found = find(&s->collections, name);
-    const mien_curve *curve = found && found->curve ? found->curve : s->curve;
+    const bool open = !ready(s, name, &found, &gone, &err);
+    const mien_curve *curve = open && found->curve ? found->curve : s->curve;
     pthread_mutex_unlock(&s->collections.lock);
     return curve;
 }

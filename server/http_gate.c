@@ -26,7 +26,7 @@
 #include <unistd.h>
 
 /* what is read at once: a picture comes in few pieces, each of which wakes the parser's thread */
-enum { UP_PIECE = 65536, DOWN_PIECE = 16384, STACK_BYTES = 128 * 1024 };
+enum { UP_PIECE = 65536, DOWN_PIECE = 16384, STACK_BYTES = 128 * 1024, LINGER_MS = 2000 };
 
 typedef struct gate_conn {
     struct gate_conn *next, *before;
@@ -119,8 +119,8 @@ static bool carry_up(gate_conn *c)
     }
     if (c->up_n) {
         const ssize_t k = send(c->in, c->up + c->up_at, c->up_n, MSG_NOSIGNAL);
-        if (k < 0 && of_errno() == -2)
-            return false;
+        if (k < 0 && of_errno() == -2) /* the parser has closed, on an answer that is still to be carried down */
+            c->up_n = 0, c->up_end = true;
         if (k > 0)
             c->up_at += (size_t)k, c->up_n -= (size_t)k;
     }
@@ -212,14 +212,15 @@ static void forget(gate_conn *c)
     free(c);
 }
 
-/* Read what the other side still sends for a moment, so that closing does not reset the answer away. */
-static void linger(const gate_conn *c)
+/* Read what the other side still sends, for a moment: closing on bytes that were not read resets the connection, and with it
+ * goes the answer that says why a body was not wanted (RFC 9112, section 9.6). */
+static void linger(gate_conn *c)
 {
-    uint8_t scrap[4096];
+    const double until = http_now_ms() + LINGER_MS;
     shutdown(c->out, SHUT_WR);
-    for (int i = 0; i < 64; i++) {
+    for (double left = LINGER_MS; left > 0; left = until - http_now_ms()) {
         struct pollfd p = { c->out, POLLIN, 0 };
-        if (poll(&p, 1, 100) <= 0 || recv(c->out, scrap, sizeof scrap, 0) <= 0)
+        if (poll(&p, 1, (int)left + 1) <= 0 || recv(c->out, c->up, sizeof c->up, 0) <= 0)
             return;
     }
 }

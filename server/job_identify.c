@@ -164,7 +164,7 @@ static mien_status part_collection(identify *d, mien_error *err)
         st = mien_gallery_people(d->gallery, NULL, 0, 0, take_person, &w, err);
     if (!st && w.short_of_memory)
         st = no_memory(err);
-    if (st)
+    if (st || d->n_people == 0)
         return st;
     qsort(d->people, d->n_people, sizeof *d->people, by_name);
     for (size_t i = 0; i < p->n; i++) {

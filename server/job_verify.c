@@ -141,7 +141,8 @@ static mien_status compare(verify *v, mien_error *err)
 
 /* ---- deciding and measuring ---- */
 
-/* The threshold in force for the rate asked for; none where a rate is not supported and was not asked for. */
+/* The threshold in force for the rate asked for, as decisions between two pictures take it (decide_pair() in
+ * api_recognise.c); none where the model has none and no rate was asked for. */
 static mien_status choose_threshold(verify *v, mien_error *err)
 {
     api_server *s = job_server(v->job);
@@ -150,21 +151,18 @@ static mien_status choose_threshold(verify *v, mien_error *err)
     const mien_curve *curve = collection_curve_of(s, collection);
     const double asked = eval_real_arg(v->job, "fmr", 0), fmr = asked > 0 ? asked : info->default_fmr;
     mien_estimate t;
-    const bool own = curve_is_own(s, curve);
     v->threshold = NAN;
-    mien_status st = own ? mien_curve_threshold(curve, fmr, &t, err)
-                         : mien_model_threshold(s->embed, fmr, &v->threshold, err);
-    if (!st && own)
+    if (curve_is_own(s, curve) && !mien_curve_threshold(curve, fmr, &t, NULL)) {
         v->threshold = t.value;
-    if (st) {
-        v->threshold = NAN;
-        return asked > 0 ? st : MIEN_OK;
-    }
-    if (own)
         snprintf(v->from, sizeof v->from, "the calibration of the collection %s, at an FMR of %g", collection, fmr);
-    else
+        return MIEN_OK;
+    }
+    const mien_status st = mien_model_threshold(s->embed, fmr, &v->threshold, err);
+    if (!st)
         snprintf(v->from, sizeof v->from, "the calibration of the model %s, at an FMR of %g", info->name, fmr);
-    return MIEN_OK;
+    else
+        v->threshold = NAN;
+    return st && asked > 0 ? st : MIEN_OK;
 }
 
 static mien_status measure(verify *v, mien_error *err)

@@ -13,6 +13,8 @@ typedef struct job job;
 typedef mien_status (*job_fn)(job *j, json_t **ret_result, mien_error *err);
 
 bool jobs_start(api_server *s, char *ret_fault, size_t capacity);
+/* Ask what runs to stop, and tell events no more: the layer that carries them is about to go. */
+void jobs_hush(api_server *s);
 /* Stop what runs (it is asked, and waited for) and free. */
 void jobs_stop(api_server *s);
 

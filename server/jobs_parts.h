@@ -1,4 +1,4 @@
-/* What jobs.c and api_jobs.c share. */
+/* What jobs.c, jobs_store.c and api_jobs.c share. */
 #ifndef MIEN_SERVER_JOBS_PARTS_H
 #define MIEN_SERVER_JOBS_PARTS_H
 
@@ -6,7 +6,7 @@
 #include "jobs.h"
 #include "see.h"
 
-enum { JOB_MAX_FILES = 8, JOB_FILE_BYTES = 64, JOB_TYPE_BYTES = 64 };
+enum { JOBS_MOST = 200, JOB_MAX_FILES = 8, JOB_FILE_BYTES = 64, JOB_TYPE_BYTES = 64 };
 
 typedef enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_DONE, JOB_FAILED, JOB_STOPPED } job_state;
 
@@ -44,8 +44,14 @@ struct jobs {
 };
 
 bool job_has_ended(const job *j);
+const char *job_state_name(const job *j);
 /* Under the lock; `whole`: with its result. */
 json_t *job_json(const job *j, bool whole);
+/* Write job.json; under the lock. */
+bool job_write(const job *j);
+/* Read what an earlier run of the server left, oldest first. */
+void jobs_read(jobs *all);
+void job_free(job *j);
 /* Remove a job that does not run, with its folder; under the lock. */
 void job_forget(jobs *all, job *j);
 

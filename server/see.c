@@ -104,9 +104,10 @@ bool see(api_call *c, const char *field, int64_t most, seen *ret)
         api_fail(c, 503, "NO_MEMORY", "out of memory");
         goto fault;
     }
-    if (n)
+    if (n) {
         memcpy(ret->faces, faces, n * sizeof *faces);
-    qsort(ret->faces, n, sizeof *faces, by_size);
+        qsort(ret->faces, n, sizeof *faces, by_size);
+    }
     ret->n = most > 0 && (int64_t)n > most ? (size_t)most : n;
     return true;
 fault:

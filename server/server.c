@@ -188,6 +188,7 @@ void server_stop(api_server *s, unsigned grace_ms)
 {
     if (!s)
         return;
+    jobs_hush(s);
     http_stop(s->http, grace_ms);
     jobs_stop(s);
     for (unsigned i = 0; s->heavy && i < s->n_heavy; i++)

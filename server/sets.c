@@ -19,19 +19,20 @@ static bool set_folder(const api_server *s, const char *id, char ret[FOLDER_PATH
 static bool read_info(const api_server *s, const char *id, set_info *ret)
 {
     char folder[FOLDER_PATH_BYTES], path[FOLDER_PATH_BYTES];
-    const char *fault = NULL, *name = NULL;
+    const char *fault = NULL, *name = NULL, *purpose = "";
     size_t n = 0;
     json_int_t key = 0, created = 0, expires = 0;
     uint8_t *text = folder_is_id(id) && set_folder(s, id, folder) && folder_path(path, folder, "set.json")
                         ? file_read(path, 4096, &n)
                         : NULL;
     json_t *j = text ? api_json_parse(text, n, 4096, &fault) : NULL;
-    const bool ok = j && !json_unpack(j, "{s:s,s:I,s:I,s:I}", "name", &name, "key", &key, "created_ms", &created,
-                                      "expires_ms", &expires);
+    const bool ok = j && !json_unpack(j, "{s:s,s?s,s:I,s:I,s:I}", "name", &name, "purpose", &purpose, "key", &key,
+                                      "created_ms", &created, "expires_ms", &expires);
     if (ok) {
         *ret = (set_info){ .key = key, .created_ms = created, .expires_ms = expires };
         snprintf(ret->id, sizeof ret->id, "%s", id);
         snprintf(ret->name, sizeof ret->name, "%s", name);
+        snprintf(ret->purpose, sizeof ret->purpose, "%s", purpose);
     }
     json_decref(j);
     free(text);
@@ -45,14 +46,16 @@ static mien_status fail(mien_error *err, mien_status st, const char *what)
     return st;
 }
 
-mien_status set_make(api_server *s, const key_info *key, const char *name, int64_t ms, set_info *ret, mien_error *err)
+mien_status set_make(api_server *s, const key_info *key, const char *name, const char *purpose, int64_t ms, set_info *ret,
+                     mien_error *err)
 {
     char folder[FOLDER_PATH_BYTES], path[FOLDER_PATH_BYTES], fault[256];
     *ret = (set_info){ .key = key->id, .created_ms = keys_steady_ms(), .expires_ms = keys_steady_ms() + ms };
     folder_new_id(ret->id);
     snprintf(ret->name, sizeof ret->name, "%s", name);
-    json_t *j = json_pack("{s:s,s:I,s:I,s:I}", "name", ret->name, "key", (json_int_t)ret->key, "created_ms",
-                          (json_int_t)ret->created_ms, "expires_ms", (json_int_t)ret->expires_ms);
+    snprintf(ret->purpose, sizeof ret->purpose, "%s", purpose);
+    json_t *j = json_pack("{s:s,s:s,s:I,s:I,s:I}", "name", ret->name, "purpose", ret->purpose, "key", (json_int_t)ret->key,
+                          "created_ms", (json_int_t)ret->created_ms, "expires_ms", (json_int_t)ret->expires_ms);
     char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
     json_decref(j);
     if (!text)

@@ -11,11 +11,12 @@
 #include "server_parts.h"
 #include <mien/album.h>
 
-enum { SET_NAME_BYTES = 128 };
+enum { SET_NAME_BYTES = 128, SET_PURPOSE_BYTES = 32 };
 
 typedef struct set_info {
     char id[FOLDER_ID_BYTES];
     char name[SET_NAME_BYTES];
+    char purpose[SET_PURPOSE_BYTES]; /* what it was made for, in its maker's word; "" */
     int64_t key; /* that made it */
     int64_t created_ms, expires_ms;
 } set_info;
@@ -30,8 +31,8 @@ typedef void (*set_fn)(void *ctx, const char *folder, const set_info *info);
 void sets_each(api_server *s, set_fn fn, void *ctx);
 
 /* Make a set that lives for `ms`. @return MIEN_OK; E_ARG, E_IO */
-mien_status set_make(api_server *s, const key_info *key, const char *name, int64_t ms, set_info *ret,
-                     mien_error *err);
+mien_status set_make(api_server *s, const key_info *key, const char *name, const char *purpose, int64_t ms,
+                     set_info *ret, mien_error *err);
 /* Whether the key may use that set, and its time is not over. */
 bool set_find(api_server *s, const key_info *key, const char *id, set_info *ret);
 /* @return MIEN_OK; E_NOT_FOUND, E_IO */

@@ -18,7 +18,7 @@ export async function sendInto(place, chosen, { into, signal } = {}) {
   fill(place, card.element);
   show(0, 0);
   try {
-    return await sendSet(chosen, { into, signal: stop.signal, onprogress: (p) => show(p.done, p.refused) });
+    return await sendSet(chosen, { into, purpose: 'album', signal: stop.signal, onprogress: (p) => show(p.done, p.refused) });
   } catch (e) {
     failed(e);
     return null;

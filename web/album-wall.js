@@ -1,7 +1,7 @@
 /* The wall: everyone in an album as a card with a face and a name to fill in, then the faces of nobody known. Cards keep their
  * places in the document while the album changes, so that pictures are not fetched again and the keyboard stays where it was. */
 import { h, fill, icon, iconButton, button, field, check, dialog, confirm, facts, empty, spinner, toast, failed, busy, plural, number, moment, announce } from './ui.js';
-import { takeFolders, folderChooser, removeSet } from './sets.js';
+import { takeFolders, folderChooser, refusedList, removeSet } from './sets.js';
 import { Album, crop, nameField, mergeDialog, mergeGroups, pickGroup, undoButton, titleOf, fileName, download } from './album-parts.js';
 import { sendInto, groupFaces, runningJob, followGrouping } from './album-send.js';
 import { may, session } from './api.js';
@@ -149,9 +149,7 @@ class Wall {
   }
 
   showRefused(refused) {
-    if (!refused.length) return;
-    fill(this.notes, h('details', { class: 'more card' }, h('summary', {}, `${plural(refused.length, 'picture')} could not be taken`),
-      h('div', {}, h('ul', { class: 'refused' }, refused.map((r) => h('li', {}, h('span', { class: 'mono' }, r.path), h('small', {}, r.why)))))));
+    if (refused.length) fill(this.notes, refusedList(refused));
   }
 
   groupDialog() {

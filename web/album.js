@@ -45,9 +45,9 @@ async function startPage(main) {
 
   async function showList() {
     const { sets } = await call('GET', '/v1/sets').catch((e) => { failed(e); return { sets: [] }; });
-    sets.sort((a, b) => b.created_ms - a.created_ms);
-    fill(list, sets.length > 0 && h('section', { class: 'card', 'aria-labelledby': 'albums-title' }, h('div', { class: 'panel-head' }, h('h2', { id: 'albums-title' }, 'Albums')),
-      h('ul', { class: 'album-list' }, sets.map((s) => h('li', {}, h('a', { href: `#/album/${s.id}` }, h('strong', {}, s.name || 'Album'),
+    const albums = sets.filter((s) => s.purpose === 'album').sort((a, b) => b.created_ms - a.created_ms);
+    fill(list, albums.length > 0 && h('section', { class: 'card', 'aria-labelledby': 'albums-title' }, h('div', { class: 'panel-head' }, h('h2', { id: 'albums-title' }, 'Albums')),
+      h('ul', { class: 'album-list' }, albums.map((s) => h('li', {}, h('a', { href: `#/album/${s.id}` }, h('strong', {}, s.name || 'Album'),
         h('small', {}, `${plural(s.faces, 'face')} in ${plural(s.pictures, 'picture')} · removed on ${moment(s.expires_ms)}`)),
       iconButton(`Remove ${s.name || 'Album'}`, 'trash', () => remove(s)))))));
   }

@@ -30,8 +30,8 @@ export async function inForceCard(place, collection = session.collection) {
   const again = () => inForceCard(place, collection).catch(failed);
   fill(place, h('section', { class: 'card pad', 'aria-labelledby': 'in-force' }, h('div', { class: 'model-head' }, h('h2', { id: 'in-force' }, `Thresholds of “${collection}”`),
     c.own ? badge('fitted to your people', 'yes') : badge('the model’s own')),
-  facts(c.threshold && ['Two pictures', h('span', {}, `the same person from ${similarity(c.threshold.value)} on: ${oneIn(c.default_fmr)} pairs of strangers comes through`)],
-    c.search && ['A search', h('span', {}, `somebody known from ${similarity(c.search.threshold)} on, among ${plural(c.search.people, 'person', 'people')}: ${rate(c.search.fpir)} strangers would be named`)],
+  facts(['Two pictures', c.threshold ? `the same person from ${similarity(c.threshold.value)} on: ${oneIn(c.default_fmr)} pairs of strangers comes through` : `these people are too few for a rate of ${oneIn(c.default_fmr)}: the model’s own threshold holds`],
+    c.search && ['A search', `somebody known from ${similarity(c.search.threshold)} on, among ${plural(c.search.people, 'person', 'people')}: ${rate(c.search.fpir)} strangers would be named`],
     ['Stands on', stands(c)], c.date && ['Fitted', day(Date.parse(c.date))], c.protocol && ['How', h('small', {}, c.protocol)]),
   c.own && may('admin') && h('div', { class: 'actions card-foot' }, button('Back to the model’s own…', () => back(collection, again), { kind: 'small', symbol: 'undo' }))));
 }
@@ -45,10 +45,10 @@ function curves(r, before) {
     series: [{ name: 'fitted to these people', kind: 'a', points: points(r.curve) }, before && { name: 'in force', kind: 'd', dash: true, points: points(before) }].filter(Boolean) });
 }
 
-function spreads(r) {
+function spreads(r, applied) {
   const { lo, hi, mated, nonmated } = r.scores, at = mated.map((n, i) => n + nonmated[i] > 0), first = at.indexOf(true), last = at.lastIndexOf(true), wide = (hi - lo) / mated.length;
   return histograms({ title: 'Scores of these people', text: 'Strangers lie left, pictures of one person right.', lo: lo + first * wide, hi: lo + (last + 1) * wide, x: { label: 'similarity', format: (v) => v.toFixed(2) },
-    series: [{ name: 'two people', kind: 'b', counts: nonmated.slice(first, last + 1) }, { name: 'one person', kind: 'a', counts: mated.slice(first, last + 1) }], marks: r.in_force ? [{ x: r.in_force.threshold, label: `in force ${similarity(r.in_force.threshold)}` }] : [] });
+    series: [{ name: 'two people', kind: 'b', counts: nonmated.slice(first, last + 1) }, { name: 'one person', kind: 'a', counts: mated.slice(first, last + 1) }], marks: r.in_force ? [{ x: r.in_force.threshold, label: `${applied ? 'before' : 'in force'} ${similarity(r.in_force.threshold)}` }] : [] });
 }
 
 const cell = (e) => (e ? h('td', {}, h('b', {}, similarity(e.value)), h('small', { class: 'under' }, between(e, similarity))) : h('td', { class: 'hint' }, 'too few people'));
@@ -60,14 +60,14 @@ function change(row) {
 }
 
 const table = (label, first, rows) => h('div', { class: 'card' }, h('div', { class: 'panel-head' }, h('h2', {}, label)), h('div', { class: 'table-wrap', tabindex: '0', role: 'region', 'aria-label': label }, h('table', {},
-  h('thead', {}, h('tr', {}, [first, 'In force', 'Fitted', 'Change'].map((t) => h('th', { scope: 'col' }, t)))),
+  h('thead', {}, h('tr', {}, [first, 'Before', 'Fitted', 'Change'].map((t) => h('th', { scope: 'col' }, t)))),
   h('tbody', {}, rows.map((row) => h('tr', {}, h('th', { scope: 'row' }, row.title), cell(row.before), cell(row.now), change(row)))))));
 
-function meaning(r) {
+function meaning(r, before, applied) {
   const c = r.curve, best = c.points[0];
-  const here = r.in_force && `The threshold in force, ${similarity(r.in_force.threshold)}, is meant to let ${oneIn(r.in_force.fmr)} pairs of strangers through. Among these people it lets ${rate(r.in_force.fmr_here)} through${
+  const here = r.in_force && `The threshold ${applied ? 'before' : 'in force'}, ${similarity(r.in_force.threshold)}, is meant to let ${oneIn(r.in_force.fmr)} pairs of strangers through. Among these people it lets ${rate(r.in_force.fmr_here)} through${
     r.in_force.fmr_here.bound === 'estimate' ? ` (95 %: ${between(r.in_force.fmr_here, percent)})` : ', which is all that so many can say'}.`;
-  return [h('p', {}, here), h('p', {}, `These ${plural(c.people, 'person', 'people')} support rates down to ${oneIn(best.fmr.value)}, at ${similarity(best.threshold)}. Stricter rates take more people: the model’s own calibration stands on 430.`)];
+  return [h('p', {}, here), h('p', {}, `These ${plural(c.people, 'person', 'people')} support rates down to ${oneIn(best.fmr.value)}, at ${similarity(best.threshold)}. Stricter rates take more people${before && !before.own && before.people > c.people ? `: the model’s own calibration stands on ${number(before.people)}` : ''}.`)];
 }
 
 /* Whether one should: the more people, the more it is worth. */
@@ -92,8 +92,8 @@ export async function calibrationResult(place, job) {
     await again();
   }), { kind: 'primary', symbol: 'check' });
   fill(state, applied ? badge('in force now', 'yes') : apply, before && before.own && button('Back to the model’s own…', () => back(collection, again), { symbol: 'undo' }));
-  fill(place, h('section', { class: 'card pad verdict-card', 'aria-label': 'What it means' }, h('div', {}, h('div', { class: 'model-head' }, h('h2', {}, title), badge(plural(r.curve.people, 'person', 'people'), kind)), h('p', {}, text), meaning(r)), state),
-    h('div', { class: 'plots' }, h('section', { class: 'card pad' }, curves(r, applied ? null : before)), r.scores && h('section', { class: 'card pad' }, spreads(r))),
+  fill(place, h('section', { class: 'card pad verdict-card', 'aria-label': 'What it means' }, h('div', {}, h('div', { class: 'model-head' }, h('h2', {}, title), badge(plural(r.curve.people, 'person', 'people'), kind)), h('p', {}, text), meaning(r, before, applied)), state),
+    h('div', { class: 'plots' }, h('section', { class: 'card pad' }, curves(r, applied ? null : before)), r.scores && h('section', { class: 'card pad' }, spreads(r, applied))),
     table('Two pictures: the same person from', 'False matches', r.thresholds.filter((t) => t.before || t.now).map((t) => ({ ...t, title: oneIn(t.fmr) }))),
     r.searches.some((s) => s.now) && table('A search: somebody known from', 'People searched', r.searches.map((s) => ({ ...s, title: h('span', {}, number(s.people), ' ', s.collection && badge('this gallery', 'yes')) }))));
 }

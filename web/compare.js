@@ -1,5 +1,5 @@
 /* Compare: two pictures, one verdict. */
-import { call, form } from './api.js';
+import { within, form } from './api.js';
 import { h, fill, button, ruler, spinner, failed, announce, icon, number } from './ui.js';
 import { dropZone, takeDrops, chooser, openCamera } from './picture.js';
 import { cameraDialog } from './enrol.js';
@@ -60,7 +60,7 @@ export function comparePage(main) {
     const turn = ++state.turn;
     fill(result, spinner('Comparing'));
     try {
-      const [r, scale, shapes] = await Promise.all([call('POST', '/v1/compare', { form: form({ a: state.a.file, b: state.b.file }) }), strangerScale(), ruledShapes()]);
+      const [r, scale, shapes] = await Promise.all([within('POST', '/v1/compare', { form: form({ a: state.a.file, b: state.b.file }) }), strangerScale(), ruledShapes()]);
       if (turn === state.turn) showVerdict(result, r, scale, shapes);
     } catch (e) {
       if (turn !== state.turn) return;

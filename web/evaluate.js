@@ -22,6 +22,22 @@ function textChooser(label, onfile, options = {}) {
   return h('span', { class: 'chooser' }, input, button(label, () => input.click(), options));
 }
 
+/* A list in the format of Labeled Faces in the Wild becomes the CSV that the server reads: a first line of FOLDS and pairs of
+ * each kind in a fold, then NAME I J or NAME I OTHER J; the pictures are NAME/NAME_0001.jpg. */
+async function asCsv(file) {
+  const lines = (await file.text()).split(/\r?\n/).filter((l) => l.trim());
+  if (!lines.length || !/^\s*\d+(\s+\d+)?\s*$/.test(lines[0])) return file;
+  const sizes = lines[0].trim().split(/\s+/).map(Number), [folds, each] = sizes.length === 2 ? sizes : [1, sizes[0]];
+  const picture = (name, i) => `"${`${name}/${name}_${String(i).padStart(4, '0')}.jpg`.replaceAll('"', '""')}"`;
+  const rows = lines.slice(1).map((line, i) => {
+    const w = line.trim().split(line.includes('\t') ? '\t' : /\s+/);
+    if (w.length !== 3 && w.length !== 4) throw new Error(`Line ${i + 2} of ${file.name} is neither NAME I J nor NAME I OTHER J.`);
+    const [a, b] = w.length === 3 ? [picture(w[0], w[1]), picture(w[0], w[2])] : [picture(w[0], w[1]), picture(w[2], w[3])];
+    return `${a},${b},${w.length === 3 ? 1 : 0}${folds > 1 ? `,${Math.floor(i / (2 * each))}` : ''}`;
+  });
+  return new File([`a,b,mated${folds > 1 ? ',fold' : ''}\n${rows.join('\n')}\n`], file.name, { type: 'text/csv' });
+}
+
 async function measureScores(file) {
   try {
     openJob(await within('POST', '/v1/eval', { form: form({ scores: file }) }));
@@ -54,14 +70,17 @@ function questions(title, text, onstart, oncancel) {
   const chosen = () => choices.find((c) => c.input.checked).kind;
   function showList() {
     fill(list, pairs ? [h('span', { class: 'file-name' }, icon('check'), pairs.name), button('Compare all', () => { pairs = null; showList(); }, { kind: 'quiet small' })]
-      : textChooser('Only the pairs of a list…', (file) => { pairs = file; showList(); }, { kind: 'small' }));
+      : textChooser('Only the pairs of a list…', async (file) => {
+        pairs = await asCsv(file).catch(failed);
+        showList();
+      }, { kind: 'small' }));
   }
   function show() {
     only.hidden = chosen() !== 'verify';
   }
   const go = button('Measure', () => onstart(chosen(), chosen() === 'verify' ? { fmr: rate.value, pictures: crops.input.checked ? '1' : '', pairs: pairs || '' } : {}), { kind: 'primary' });
   fill(only, h('div', { class: 'two' }, field('Decide at', rate, 'False matches that the threshold lets through.'), h('div', { class: 'field' }, h('span', { class: 'label' }, 'Pairs'), list,
-    h('p', { class: 'hint' }, 'A CSV file with the columns a, b and mated (1 or 0).'))), crops.row);
+    h('p', { class: 'hint' }, 'CSV with the columns a, b and mated (1 or 0), or LFW’s format.'))), crops.row);
   showList();
   show();
   return h('section', { class: 'card pad form', 'aria-label': 'What to measure' }, h('div', {}, h('h2', {}, title), h('p', { class: 'hint' }, text)),
@@ -136,7 +155,7 @@ async function startPage(main) {
     card.show(what, 0, folder.items.length);
     fill(place, card.element);
     try {
-      const { set, refused } = await sendSet(folder, { signal: sending.signal, onprogress: (p) => card.show(what, p.done, p.total,
+      const { set, refused } = await sendSet(folder, { purpose: 'evaluate', signal: sending.signal, onprogress: (p) => card.show(what, p.done, p.total,
         `${number(p.done)} of ${number(p.total)}${p.refused ? `, ${number(p.refused)} could not be read` : ''}`) });
       if (refused.length) toast(`${plural(refused.length, 'picture')} could not be read, among them ${refused[0].path}: ${sentence(refused[0].why)}`, { kind: 'error' });
       sending = null;

@@ -1,7 +1,7 @@
 /* Many pictures at once: folders dropped or chosen, and sending them as a set (POST /v1/sets), a few at a time. A picture of a
  * folder keeps its name, PERSON/FILE; the server keeps faces, not pictures. items: [{ path, file }] */
 import { call } from './api.js';
-import { h, button } from './ui.js';
+import { h, button, plural } from './ui.js';
 import { MAX_BYTES } from './picture.js';
 
 const AT_ONCE = 3;
@@ -72,8 +72,8 @@ const asIs = (file) => (file.type.startsWith('image/') ? file : new Blob([file],
 /* Send all; resolves to { set, refused: [{ path, why }] }. A picture that cannot be read is told of, the others go on.
  * onprogress({ done, total, refused }). Whoever aborts `signal` gets an AbortError, and the set is removed. `into`: a set that there
  * is, which takes the pictures and stays. */
-export async function sendSet({ name, items }, { onprogress = () => {}, signal, hours, into } = {}) {
-  const set = into || await call('POST', '/v1/sets', { json: { name: (name || '').slice(0, 60), hours }, signal });
+export async function sendSet({ name, items }, { onprogress = () => {}, signal, hours, into, purpose } = {}) {
+  const set = into || await call('POST', '/v1/sets', { json: { name: (name || '').slice(0, 60), hours, purpose }, signal });
   const refused = [], queue = [...items];
   let done = 0;
   async function send({ path, file }) {
@@ -100,6 +100,10 @@ export async function sendSet({ name, items }, { onprogress = () => {}, signal, 
   }
   return { set: await call('GET', `/v1/sets/${set.id}`), refused };
 }
+
+/* What could not be taken, to be unfolded; nothing where all was. */
+export const refusedList = (refused) => refused.length > 0 && h('details', { class: 'more card' }, h('summary', {}, `${plural(refused.length, 'picture')} could not be taken`),
+  h('div', {}, h('ul', { class: 'refused' }, refused.slice(0, 200).map((r) => h('li', {}, h('span', { class: 'mono' }, r.path), h('small', {}, r.why))))));
 
 export const removeSet = (id) => call('DELETE', `/v1/sets/${id}`);
 export const cropAddress = (set, face) => `/v1/sets/${set}/faces/${face}`;

@@ -2,7 +2,7 @@
  * chosen and counted here; a run and what came of it are in train_run.js. */
 import { session, call, within } from './api.js';
 import { h, fill, add, button, badge, field, confirm, dialog, spinner, toast, failed, busy, number, plural, moment, iconButton, icon, sentence, announce } from './ui.js';
-import { takeFolders, folderChooser, sendSet, removeSet } from './sets.js';
+import { takeFolders, folderChooser, refusedList, sendSet, removeSet } from './sets.js';
 import { progressCard, ended } from './jobs.js';
 import { runPage, sourceOf, wayOf, stateBadge, verdictBadge } from './train_run.js';
 
@@ -68,11 +68,6 @@ function judge(m, fromSet) {
     left.length > 0 && h('p', { class: 'hint' }, `Left out: ${left.join(', ')}.`)];
 }
 
-function refusedList(refused) {
-  return refused.length > 0 && h('details', { class: 'more' }, h('summary', {}, `${plural(refused.length, 'file')} could not be read`),
-    h('div', {}, h('ul', { class: 'refused' }, refused.slice(0, 200).map((r) => h('li', {}, h('span', { class: 'mono' }, r.path), ' ', r.why)))));
-}
-
 /* ---- the page ---- */
 
 function startPage(main) {
@@ -125,7 +120,7 @@ function startPage(main) {
     fill(place, card.element);
     card.show('Sending pictures and finding faces', 0, found.items.length);
     try {
-      const { set, refused } = await sendSet(found, { signal: sending.signal, onprogress: (p) => card.show('Sending pictures and finding faces', p.done, p.total) });
+      const { set, refused } = await sendSet(found, { purpose: 'train', signal: sending.signal, onprogress: (p) => card.show('Sending pictures and finding faces', p.done, p.total) });
       showSet(set, refused);
     } catch (e) {
       failed(e);

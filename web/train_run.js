@@ -78,7 +78,7 @@ function table(r) {
     ['Equal error rate', (f) => h('b', {}, share(f.eer)), true],
     ['Nearest of the people held out is right', (f) => (f.accuracy ? range(f.accuracy) : '–'), true],
   ];
-  return [h('div', { class: 'table-wrap', tabindex: '0', role: 'region', 'aria-label': 'Before and after' }, h('table', {},
+  return [h('div', { class: 'table-wrap before-after', tabindex: '0', role: 'region', 'aria-label': 'Before and after' }, h('table', {},
     h('thead', {}, h('tr', {}, ['On the people held out', 'Before', 'After'].map((t) => h('th', { scope: 'col' }, t)))),
     h('tbody', {}, rows.map(([name, cell, sure]) => h('tr', {}, h('th', { scope: 'row' }, name, !sure && ' *'), h('td', { class: 'line' }, cell(r.before)), h('td', { class: 'line' }, cell(r.after))))))),
   h('p', { class: 'hint panel-foot' }, 'With 95 % intervals over people.', !(r.after.supported_1e2 && r.after.supported_1e3) && ' * Too few pairs of strangers for this rate: a tendency.')];
@@ -91,7 +91,7 @@ const downloads = (job) => h('div', { class: 'actions' }, job.files.map((f) => {
   return h('a', { class: `button ${kind}`, href: fileAddress(job, f.name), download: f.name }, icon('down'), h('span', {}, `${labels[f.name] || f.name} (${bytes(f.bytes)})`));
 }));
 
-const command = (text) => h('code', { class: 'command' }, text);
+const command = (text) => h('code', { class: 'command' }, text.split(' ').map((word) => [h('span', { class: 'line' }, word), ' ']));
 
 function howTo() {
   return h('details', { class: 'more card' }, h('summary', {}, 'How to use the tuned model'), h('div', {}, h('ol', { class: 'steps' },

@@ -13,7 +13,7 @@
 #include "nn/kernels/kernels.h"
 #include <string.h>
 
-enum { ROWS = 64, COLUMNS = 512, TASKS_PER_STEP = 64 };
+enum { ROWS = 64, COLUMNS = 512, TASKS_PER_THREAD = 4 }; /* between two words about progress */
 
 typedef struct near {
     float similarity;
@@ -223,10 +223,11 @@ mien_status mien__links_find(const mien__faces *f, int k, float least, mien__poo
     mien__links links = { NULL, NULL, NULL };
     mien_status st = search_open(&s, f, k, least, mien__pool_threads(pool), err);
     const size_t n_tasks = (f->n + ROWS - 1) / ROWS;
-    for (; s.first_task < n_tasks && !st; s.first_task += TASKS_PER_STEP) {
+    const size_t step = (size_t)mien__pool_threads(pool) * TASKS_PER_THREAD;
+    for (; s.first_task < n_tasks && !st; s.first_task += step) {
         const size_t left = n_tasks - s.first_task;
-        mien__pool_run(pool, search_rows, &s, left < TASKS_PER_STEP ? left : TASKS_PER_STEP);
-        const size_t done = (s.first_task + TASKS_PER_STEP) * ROWS;
+        mien__pool_run(pool, search_rows, &s, left < step ? left : step);
+        const size_t done = (s.first_task + step) * ROWS;
         if (progress && progress(done < f->n ? done : f->n, f->n, user))
             st = mien__fail(err, MIEN_E_INTERRUPTED, "grouping was stopped");
     }

@@ -124,13 +124,32 @@ export async function evaluateSteps({ page, step, go, button, dialog, look, chec
     await page.getByText('nobody/1.jpg is no picture of the set').waitFor();
   });
 
+  await step('evaluate: pairs in the format of LFW', async () => {
+    const lfw = path.join(path.dirname(folder), 'lfw');
+    for (const [name, p] of [['Ann_Lee', 3], ['Bo_Day', 4]]) {
+      fs.mkdirSync(path.join(lfw, name), { recursive: true });
+      for (let k = 1; k <= 3; k++) fs.copyFileSync(sample(p, k), path.join(lfw, name, `${name}_000${k}.jpg`));
+    }
+    await go('evaluate');
+    await page.getByLabel('Choose a folder').setInputFiles(lfw);
+    await page.getByText('2 people, 6 pictures').waitFor();
+    const choose = (text) => page.getByLabel('Only the pairs of a list…').setInputFiles({ name: 'pairs.txt', mimeType: 'text/plain', buffer: Buffer.from(text) });
+    await choose('2\t1\nAnn_Lee\t1\n');
+    await toast('neither NAME I J nor NAME I OTHER J');
+    await choose('2\t1\nAnn_Lee\t1\t2\nAnn_Lee\t1\tBo_Day\t1\nBo_Day\t1\t3\nBo_Day\t2\tAnn_Lee\t3\n');
+    await page.locator('.file-name', { hasText: 'pairs.txt' }).waitFor();
+    await button('Measure').click();
+    await page.getByText('decided rightly, over 2 folds').waitFor();
+    await page.getByText('0 of 2 pairs of strangers').first().waitFor();
+  });
+
   await step('evaluate: earlier results are listed and removed', async () => {
     await go('evaluate');
     await page.getByRole('heading', { name: 'Measured before' }).waitFor();
     await page.getByText('decided rightly').first().waitFor();
     const rows = page.locator('tbody tr');
     const n = await rows.count();
-    check(n === 6, `six earlier results, not ${n}`);
+    check(n === 7, `seven earlier results, not ${n}`);
     await look('evaluate-earlier');
     await rows.last().getByRole('button', { name: /^Remove/ }).click();
     await page.waitForFunction((k) => document.querySelectorAll('tbody tr').length === k, n - 1);

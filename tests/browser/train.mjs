@@ -29,7 +29,7 @@ export async function trainSteps({ page, step, go, button, dialog, choose, look,
         await choose(page.locator('.drop'), folder);
         await page.locator('.judged', { hasText: '6 of 12 people would be held out' }).waitFor();
       });
-      await page.getByText('1 file could not be read').click();
+      await page.getByText('1 picture could not be taken').click();
       await page.getByText('Person <b>1/broken.jpg').waitFor();
       check(await page.locator('.material b').allInnerTexts().then((t) => t.join()) === '12,48,12,6', 'the people are not counted right');
     });

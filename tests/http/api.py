@@ -320,6 +320,15 @@ class Api(unittest.TestCase):
                             % self.server.key.encode())
         self.assertIn(b" 413 ", a.split(b"\r\n")[0])
 
+    def test_a_refusal_is_heard_while_the_body_is_still_sent(self):
+        import socket
+        head = b"POST /v1/detect HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer mien_1_wrong\r\nContent-Length: %d\r\n\r\n"
+        body = b"x" * (4 << 20)
+        for _ in range(30):
+            with socket.create_connection((self.server.host, self.server.port), timeout=10) as s:
+                s.sendall(head % len(body) + body)
+                self.assertIn(b" 401 ", s.recv(4096).split(b"\r\n")[0])
+
     def test_page_and_description_are_served_with_a_strict_policy(self):
         a = self.c.get("/", key=False)
         self.assertEqual(a.status, 200)

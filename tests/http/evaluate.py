@@ -244,6 +244,7 @@ class Evaluate(unittest.TestCase):
         c = self.c
         clean = self.fill(c, "clean", empty=False)
         c.call("DELETE", "/v1/sets/%s" % self.fill(c, "gone", people=1))
+        c.post("/v1/collections", body={"name": "plain"})
         before = c.get("/v1/collections/default/calibration").json
         self.assertFalse(before["own"])
         self.assertIsNone(before["search"])
@@ -278,6 +279,13 @@ class Evaluate(unittest.TestCase):
         self.assertNotEqual(now.json["search"]["threshold"], before["points"][0]["threshold"])
         found = c.post("/v1/identify", form=[("file", sample(9, 1))]).json["faces"][0]
         self.assertAlmostEqual(found["threshold"], now.json["search"]["threshold"], places=5)
+        # decisions between two pictures too, where these few people support the rate; else the model's own holds
+        pair = [("a", sample(9, 0)), ("b", sample(9, 1))]
+        own, model = (c.post("/v1/compare?fmr=%g" % fmr, form=pair).json for fmr in (0.1, 0.001))
+        self.assertAlmostEqual(own["threshold"], r["thresholds"][0]["now"]["value"], places=5)
+        self.assertAlmostEqual(model["threshold"], r["thresholds"][2]["before"]["value"], places=5)
+        self.assertTrue(own["same"] and model["same"] and own["fmr"] == 0.1)
+        self.assertNotEqual(c.post("/v1/compare?fmr=0.1&collection=plain", form=pair).json["threshold"], own["threshold"])
         held = self.eval(set=self.set, fmr=0.1)["result"]["at_threshold"]
         self.assertEqual(held["source"], "the calibration of the collection default, at an FMR of 0.1")
         self.assertEqual(c.get("/v1/audit").json["entries"][-1]["action"], "set")

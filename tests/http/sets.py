@@ -49,7 +49,7 @@ class Sets(unittest.TestCase):
         return all
 
     def test_a_set_is_filled_and_looked_at(self):
-        id = self.make()
+        id = self.make(purpose="album")
         self.assertEqual(self.send(id, "Ann/1.jpg", sample(1, 0)).status, 201)
         self.assertEqual(self.send(id, "Ann/2.jpg", sample(1, 1)).status, 201)
         group = self.c.post("/v1/sets/%s/pictures" % id, form=[("file", file_of("samples", "group.jpg"))])
@@ -60,6 +60,7 @@ class Sets(unittest.TestCase):
         got = self.c.get("/v1/sets/" + id).json
         self.assertEqual((got["pictures"], got["faces"], got["without_face"], got["people"]), (4, 7, 1, 2))
         self.assertGreater(got["expires_ms"], got["created_ms"])
+        self.assertEqual((got["name"], got["purpose"]), ("test", "album"))
         # the same name again replaces the picture
         self.assertEqual(self.send(id, "Ann/2.jpg", sample(1, 2)).status, 201)
         self.assertEqual(self.c.get("/v1/sets/" + id).json["faces"], 7)
@@ -109,6 +110,7 @@ class Sets(unittest.TestCase):
             self.assertEqual(self.c.get("/v1/sets/" + bad).code, "NOT_FOUND", bad)
         self.assertEqual(self.c.post("/v1/sets", body={"name": "n" * 200}).code, "BAD_ARGUMENT")
         self.assertEqual(self.c.post("/v1/sets", body={"hours": 0}).code, "BAD_ARGUMENT")
+        self.assertEqual(self.c.post("/v1/sets", body={"purpose": "p" * 32}).code, "BAD_ARGUMENT")
 
     def test_time_and_restarts(self):
         gone, kept = self.make(), self.make(hours=48)

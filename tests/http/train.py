@@ -57,7 +57,7 @@ class Train(unittest.TestCase):
         return a.json["id"]
 
     def wait(self, id, until=lambda j: j["state"] not in ("queued", "running")):
-        end = time.time() + 100
+        end = time.time() + 240
         while time.time() < end:
             j = self.c.get("/v1/jobs/" + id).json
             if until(j):
@@ -207,6 +207,16 @@ class Train(unittest.TestCase):
         j = self.wait(id)
         self.assertEqual((j["state"], j["error"]["code"], j["result"]), ("failed", "NOT_FOUND", None), j)
         self.nothing_left()
+
+    def test_zx_a_server_that_stops_ends_its_run(self):
+        id = self.start(set=self.set, epochs=1000, batch=4)
+        self.wait(id, lambda j: j["progress"]["phase"] == "training")
+        code, err = self.server.stop()
+        self.assertIn(code, (0, -15), err)
+        self.server.start()
+        self.nothing_left()
+        j = self.c.get("/v1/jobs/" + id).json
+        self.assertEqual((j["state"], j["error"]["code"]), ("stopped", "STOPPED"), j)
 
     def test_zy_a_server_that_was_killed_leaves_no_crops(self):
         id = self.start(set=self.set, epochs=1000, batch=4)
