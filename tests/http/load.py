@@ -11,8 +11,9 @@ again as Retry-After says.
 
 It must hold: every answer of the mass is right or 429 with Retry-After; the slowest percent waits no longer than a full queue
 explains; attackers are cut off or refused, each within its deadline; the well-behaved client gets everything; memory, files and
-threads at the end are what they were at the beginning. Memory is sampled every second, of the server and of its decoders; its
-slope is that of a straight line through all samples after the first fifth.
+threads at the end are what they were at the beginning. Memory is sampled every second, of the server and of its decoders. It goes
+up and down with the bodies that are just read, up to 16 MB for an oversize one, so what is compared is its floor, the lowest of the
+second fifth of the time and of the last; the slope of a straight line through all samples after the first fifth is told too.
 """
 
 import http.client
@@ -77,13 +78,11 @@ class Watch(threading.Thread):
             except (FileNotFoundError, StopIteration, ProcessLookupError):
                 pass  # a decoder that ends is no sample
 
-    def line(self, column):
-        """(KB at a fifth of the way, KB at the end, KB per minute) of the straight line through the samples."""
-        kept = self.samples[len(self.samples) // 5:]
-        t, kb = [s[0] for s in kept], [s[column] for s in kept]
-        slope = statistics.linear_regression(t, kb).slope
-        middle, mean = statistics.mean(t), statistics.mean(kb)
-        return mean + slope * (t[0] - middle), mean + slope * (t[-1] - middle), slope * 60
+    def figures(self, column):
+        """(KB at least in the second fifth, in the last, KB at most, KB per minute of the straight line)."""
+        fifth = len(self.samples) // 5
+        t, kb = [s[0] for s in self.samples[fifth:]], [s[column] for s in self.samples[fifth:]]
+        return min(kb[:fifth]), min(kb[-fifth:]), max(kb), statistics.linear_regression(t, kb).slope * 60
 
 
 # ---- the mass ----
@@ -299,8 +298,9 @@ def twice_capacity(mien, minutes):
             print("%-28s %5d times, hung up after %.1f s (worst %.1f); %s"
                   % (a.name, len(a.seconds), statistics.median(a.seconds or [0]), max(a.seconds or [0]), a.said[:40]))
         for name, column in (("server", 1), ("decoders", 2)):
-            early, late, slope = watch.line(column)
-            print("resident memory of the %s: %.0f KB after a fifth of the time, %.0f KB at the end, %+.1f KB a minute" % (name, early, late, slope))
+            early, late, most, slope = watch.figures(column)
+            print("resident memory of the %s: at least %d KB in the second fifth of the time and %d KB in the last, at most %d KB; line %+.1f KB a minute"
+                  % (name, early, late, most, slope))
             check(late < early * 1.1 + 8192, "memory of the %s grew from %d to %d KB" % (name, early, late))
         print("threads %d -> %d, open files %d -> %d" % (threads, status(pid, "Threads"), open_files, files(pid)))
         check(status(pid, "Threads") <= threads and files(pid) <= open_files + 2, "threads or files are left over")
