@@ -276,10 +276,12 @@ static void run_revoke_key(api_call *c)
     int64_t id = 0;
     if (!administers(c) || !api_param_id(c, 0, &id))
         return;
-    if (keys_revoke(c->server->keys, id))
-        api_ok(c, 204, NULL);
-    else
+    if (!keys_revoke(c->server->keys, id)) {
         api_fail(c, 404, "NOT_FOUND", "there is no such key");
+        return;
+    }
+    http_wake_streams(c->server->http); /* those of this key end */
+    api_ok(c, 204, NULL);
 }
 
 /* ---- models ---- */

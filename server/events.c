@@ -1,13 +1,14 @@
-/* Events for those who listen (server-sent events): enrolments, changes, removals, recognitions. The
+/* Events for those who listen (server-sent events): enrolments, changes, removals, recognitions, jobs. The
  * newest are kept in a ring; a listener that falls behind skips ahead and is told so. Events name people by
- * number, never by name, and hold no template and no picture.
+ * number, never by name, and hold no template and no picture. A listener is served
+ * as long as its key holds.
  */
 #include "see.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { RING = 256, EVENT_BYTES = 1024 };
+enum { RING = 256, EVENT_BYTES = 1024, ALIVE_MS = 15000 };
 
 typedef struct event {
     uint64_t number;
@@ -24,6 +25,8 @@ struct events {
 
 typedef struct listener {
     events *events;
+    keys *keys;
+    int64_t key;
     uint64_t seen;
     double spoke_ms;
     char collection[KEY_COLLECTION_BYTES]; /* "": all */
@@ -69,7 +72,10 @@ static long next(void *ctx, char *to, size_t capacity)
 {
     listener *l = ctx;
     events *e = l->events;
+    const double now = http_now_ms();
     long n = 0;
+    if (!keys_hold(l->keys, l->key))
+        return -1;
     pthread_mutex_lock(&e->lock);
     if (e->last - l->seen > RING)
         l->seen = e->last - RING;
@@ -81,8 +87,7 @@ static long next(void *ctx, char *to, size_t capacity)
         }
     }
     pthread_mutex_unlock(&e->lock);
-    const double now = http_now_ms();
-    if (n == 0 && now - l->spoke_ms > 15000 && capacity > 16) {
+    if (n == 0 && now - l->spoke_ms > ALIVE_MS && capacity > 16) {
         memcpy(to, ": alive\n\n", 9);
         n = 9;
     }
@@ -100,6 +105,8 @@ static void run_events(api_call *c)
         return;
     }
     l->events = c->server->events;
+    l->keys = c->server->keys;
+    l->key = c->key.id;
     snprintf(l->collection, sizeof l->collection, "%s", c->key.collection);
     pthread_mutex_lock(&l->events->lock);
     l->seen = l->events->last;

@@ -261,6 +261,16 @@ bool keys_check(keys *k, const char *token, key_info *ret)
     return ok;
 }
 
+bool keys_hold(keys *k, int64_t id)
+{
+    pthread_mutex_lock(&k->lock);
+    sqlite3_stmt *st = prepare(k, "SELECT expires FROM key WHERE id = ?", "i", id);
+    const bool ok = st && sqlite3_step(st) == SQLITE_ROW && !is_over(sqlite3_column_int64(st, 0));
+    sqlite3_finalize(st);
+    pthread_mutex_unlock(&k->lock);
+    return ok;
+}
+
 bool keys_revoke(keys *k, int64_t id)
 {
     pthread_mutex_lock(&k->lock);

@@ -33,6 +33,8 @@ bool keys_make(keys *k, const key_info *what, char ret_token[KEY_TOKEN_BYTES], i
 bool keys_adopt(keys *k, const key_info *what, const char *token, int64_t *ret_id);
 /* Look up a token. false: unknown, expired or revoked. */
 bool keys_check(keys *k, const char *token, key_info *ret);
+/* Whether a key that was good is good still: neither revoked nor expired. */
+bool keys_hold(keys *k, int64_t id);
 bool keys_revoke(keys *k, int64_t id);
 size_t keys_count(keys *k, unsigned scopes);
 typedef void (*key_fn)(void *ctx, const key_info *key);

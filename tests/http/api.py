@@ -360,6 +360,20 @@ class Api(unittest.TestCase):
         self.assertNotIn(b"Person 1", got)
         self.c.seen.add(("GET", "/v1/events", True))
 
+    def test_events_end_with_their_key(self):
+        import socket
+        k = self.key("read")
+        with socket.create_connection((self.server.host, self.server.port), timeout=30) as s:
+            s.sendall(b"GET /v1/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n" % k.key.encode())
+            got = s.recv(4096)
+            self.assertIn(b" 200 ", got)
+            ids = [x["id"] for x in self.c.get("/v1/keys").json["keys"]]
+            self.assertEqual(self.c.call("DELETE", "/v1/keys/%d" % ids[-1]).status, 204)
+            while not got.endswith(b"0\r\n\r\n"): # the last chunk
+                piece = s.recv(4096)
+                self.assertTrue(piece, got[-40:])
+                got += piece
+
     def test_zz_every_call_was_made_and_every_answer_fits(self):
         # sets.py, album.py, evaluate.py and train.py make the calls of theirs
         client.check_complete(self, [self.c], ["Recognise", "People", "Server"])
