@@ -20,6 +20,7 @@ export function check(truth, text) {
 
 /* The test's modules are not in the tree: scripts/browser_tools fetches them. */
 export function load(name) {
+  if (Number.parseInt(process.versions.node, 10) < 20) skip(`Playwright takes Node.js 20 or newer, here is ${process.version}`);
   const places = [process.env.MIEN_NPM, path.join(root, 'build/npm'), path.join(root, '../shared/npm'), '/usr/lib', '/usr/local/lib'].filter(Boolean);
   for (const place of places)
     try {
