@@ -146,16 +146,9 @@ static mien_status enrol_all(api_call *c, mien_gallery *g, const enrol_plan *pla
 
 static json_t *outcome_json(const item *it, const mien_enrolled *e)
 {
-    json_t *one = json_pack("{s:s,s:I,s:b,s:s,s:s,s:o}", "picture", it->from->path, "album_face",
-                            (json_int_t)it->from->id, "enrolled", e->reason == MIEN_REASON_NONE, "reason",
-                            mien_reason_name(e->reason), "text", mien_reason_text(e->reason), "quality",
-                            quality_json(&it->quality));
-    if (e->reason == MIEN_REASON_NONE)
-        json_object_set_new(one, "id", json_integer(e->face));
-    if (e->other) {
-        json_object_set_new(one, "other_person", json_integer(e->other));
-        json_object_set_new(one, "similarity", rounded(e->similarity, 3));
-    }
+    json_t *one = enrol_outcome_json(it->from->path, e);
+    json_object_set_new(one, "album_face", json_integer(it->from->id));
+    json_object_set_new(one, "quality", quality_json(&it->quality));
     return one;
 }
 

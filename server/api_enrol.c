@@ -102,20 +102,26 @@ mien_status enrol_bounds(api_call *c, mien_gallery *g, size_t n, double *ret_oth
     return mien_curve_enrolment(collection_curve(c), &size, 0.01, ret_other, ret_unlike, err);
 }
 
-static json_t *outcome_json(const picture *p, const mien_enrolled *e)
+json_t *enrol_outcome_json(const char *name, const mien_enrolled *e)
 {
     json_t *one =
-        json_pack("{s:s,s:b,s:s,s:s}", "picture", p->field, "enrolled", e->reason == MIEN_REASON_NONE,
+        json_pack("{s:s,s:b,s:s,s:s}", "picture", name, "enrolled", e->reason == MIEN_REASON_NONE,
                   "reason", mien_reason_name(e->reason), "text", mien_reason_text(e->reason));
-    if (p->seen.n) {
-        json_object_set_new(one, "face", seen_json(&p->seen, 0));
-        json_object_set_new(one, "quality", quality_json(&p->quality));
-    }
     if (e->reason == MIEN_REASON_NONE)
         json_object_set_new(one, "id", json_integer(e->face));
     if (e->other) {
         json_object_set_new(one, "other_person", json_integer(e->other));
         json_object_set_new(one, "similarity", rounded(e->similarity, 3));
+    }
+    return one;
+}
+
+static json_t *outcome_json(const picture *p, const mien_enrolled *e)
+{
+    json_t *one = enrol_outcome_json(p->field, e);
+    if (p->seen.n) {
+        json_object_set_new(one, "face", seen_json(&p->seen, 0));
+        json_object_set_new(one, "quality", quality_json(&p->quality));
     }
     return one;
 }

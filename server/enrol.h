@@ -19,6 +19,8 @@ bool enrol_consent(api_call *c, mien_consent *ret, bool *ret_any);
 bool enrol_read_plan(api_call *c, enrol_plan *plan);
 /* Somebody new whose end the call does not name goes when the collection says. */
 void enrol_end(api_call *c, mien_gallery *g, enrol_plan *plan);
+/* What became of one picture. */
+json_t *enrol_outcome_json(const char *name, const mien_enrolled *e);
 /* What n faces are judged by: one stranger in a hundred may look like somebody else of the gallery. */
 mien_status enrol_bounds(api_call *c, mien_gallery *g, size_t n, double *ret_other, double *ret_unlike,
                          mien_error *err);
